@@ -1,0 +1,19 @@
+"""People Power Journey: the realtime game server.
+
+Layers, top to bottom; a module imports only from layers below its own (enforced by the import contracts in
+pyproject.toml and by tests/test_architecture.py):
+
+    cli, main                      composition root: reads settings, starts and stops everything
+    edge      | http_admin         sockets and sessions       | HTTP: login, health, metrics, the Mini App
+    actors                         who owns which state, and in which order its messages run
+    identity                       Telegram login, tokens, accounts
+    wire                           bytes <-> messages: op codes, frames, close codes
+    settings | logs | metrics | clock | types
+    errors                         the error tree
+    persistence                    PostgreSQL: pool, write-behind, stores, migrations, embedded server
+    hotpath                        Cython: rules, player state, tap codec, rate limit; imports nothing of ours
+
+`loadtest` stands outside: it imports `gameserver.wire` and hotpath's codecs, and nothing imports it.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,170 @@
+"""What can go wrong, and whose fault it is.
+
+    GameError
+    ├── WireError                 the peer's fault: answered on the wire, never logged as ours
+    │   ├── Malformed         1   not MessagePack, not a frame
+    │   ├── Unauthenticated   2   who are you?
+    │   ├── Forbidden         3   we know you; no
+    │   ├── NotFound          4   no such thing
+    │   ├── InvalidArgument   5   well-formed, but out of range or of the wrong type
+    │   ├── Conflict          6   the state says no
+    │   ├── Insufficient      7   not enough tokens, energy, level
+    │   ├── RateLimited       8*  too often
+    │   ├── Busy              9*  this actor's queue is full
+    │   ├── Unavailable      10*  the server cannot just now (database away, draining, quarantine)
+    │   ├── Expired          11   (reserved) an offer that has passed
+    │   ├── TooOld           12   (reserved) client version
+    │   └── Internal         13   our bug, as the peer sees it: logged once, contained to one operation
+    └── OperatorError             the operator's or user's fault: one sentence that says what to do; the CLI prints it
+                                  and exits with `exit_code`
+
+`*` is retryable: `retry_after_ms` > 0 and the operation's `seq` is not consumed. All others are final and consume it.
+Everything else that is raised is our own bug. Codes: wire protocol, "Errors".
+"""
+
+import enum
+from typing import ClassVar
+
+
+class ErrorCode(enum.IntEnum):
+    """Codes of the ERROR frame (wire protocol, "Errors")."""
+
+    MALFORMED = 1  #: not MessagePack, not a frame
+    UNAUTHENTICATED = 2  #: no or bad credential
+    FORBIDDEN = 3  #: known, but not allowed
+    NOT_FOUND = 4  #: no such thing
+    INVALID_ARGUMENT = 5  #: wrong type or range
+    CONFLICT = 6  #: the state says no
+    INSUFFICIENT = 7  #: not enough of something
+    RATE_LIMITED = 8  #: retryable
+    BUSY = 9  #: retryable
+    UNAVAILABLE = 10  #: retryable
+    EXPIRED = 11  #: reserved
+    TOO_OLD = 12  #: reserved
+    INTERNAL = 13  #: our bug
+
+
+class GameError(Exception):
+    """Root of every error we raise on purpose."""
+
+
+class WireError(GameError):
+    """Something a peer caused; becomes an ERROR frame.
+
+    Args:
+        message: one sentence for the developer of the client.
+        seq: the operation it answers; 0 where none could be read.
+        retry_after_ms: wait before the same operation may be sent again; 0 = final.
+    """
+
+    code: ClassVar[ErrorCode]
+
+    def __init__(self, message: str, *, seq: int = 0, retry_after_ms: int = 0) -> None:
+        super().__init__(message)
+        self.message = message
+        self.seq = seq
+        self.retry_after_ms = retry_after_ms
+
+    @property
+    def name(self) -> str:
+        """The code's name as it goes over the wire, e.g. `invalid_argument`."""
+        return self.code.name.lower()
+
+
+class Malformed(WireError):
+    """Not MessagePack, not an array, no op, too short, trailing bytes, an ext type. Carries seq 0."""
+
+    code = ErrorCode.MALFORMED
+
+
+class Unauthenticated(WireError):
+    """A credential is missing or does not verify.
+
+    Args:
+        expired: the credential was good once; the client should refresh it.
+    """
+
+    code = ErrorCode.UNAUTHENTICATED
+
+    def __init__(self, message: str, *, expired: bool = False) -> None:
+        super().__init__(message)
+        self.expired = expired
+
+
+class Forbidden(WireError):
+    """The player is known and may not do this."""
+
+    code = ErrorCode.FORBIDDEN
+
+
+class NotFound(WireError):
+    """What the operation names does not exist."""
+
+    code = ErrorCode.NOT_FOUND
+
+
+class InvalidArgument(WireError):
+    """Well-formed, but of the wrong type or out of range."""
+
+    code = ErrorCode.INVALID_ARGUMENT
+
+
+class Conflict(WireError):
+    """The present state does not allow it."""
+
+    code = ErrorCode.CONFLICT
+
+
+class Insufficient(WireError):
+    """Not enough tokens, energy or level."""
+
+    code = ErrorCode.INSUFFICIENT
+
+
+class RateLimited(WireError):
+    """Too often; retryable."""
+
+    code = ErrorCode.RATE_LIMITED
+
+
+class Busy(WireError):
+    """The actor's mailbox is full; retryable."""
+
+    code = ErrorCode.BUSY
+
+
+class Unavailable(WireError):
+    """The server cannot do this just now; retryable."""
+
+    code = ErrorCode.UNAVAILABLE
+
+
+class Expired(WireError):
+    """Reserved: an offer that has passed."""
+
+    code = ErrorCode.EXPIRED
+
+
+class TooOld(WireError):
+    """Reserved: the client's version is below the minimum."""
+
+    code = ErrorCode.TOO_OLD
+
+
+class Internal(WireError):
+    """Our own bug, as the peer sees it."""
+
+    code = ErrorCode.INTERNAL
+
+
+class OperatorError(GameError):
+    """Something the person at the command line can put right.
+
+    Args:
+        message: one sentence that says what is wrong and what to do.
+        exit_code: the process's exit status, 1 … 125.
+    """
+
+    def __init__(self, message: str, *, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code

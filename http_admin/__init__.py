@@ -1,0 +1,1 @@
+"""HTTP for players' login, operators and the Mini App: FastAPI on Hypercorn in the server's own Trio run."""

@@ -1,0 +1,117 @@
+"""What crosses the border between the actors and the database, as plain frozen data.
+
+Times are integers in milliseconds since 1970-01-01 UTC (0 = never), days are days since then; the SQL converts to
+`timestamptz` and `date`. Money is in mPT (1 000 mPT = 1 power token).
+"""
+
+import enum
+from dataclasses import dataclass, field
+from uuid import UUID
+
+
+class Account(enum.StrEnum):
+    """The other side of a player's ledger entry; these accounts have no stored balance."""
+
+    MINT = "mint"  #: new tokens come from here
+    BURN = "burn"  #: sunk tokens go here
+    ESCROW = "escrow"  #: held for someone: transfers on their way, entry fees
+
+
+class LedgerKind(enum.StrEnum):
+    """Why tokens moved (enum `transaction_kind` in the database)."""
+
+    TAP_INCOME = "tap_income"  #: gathered tap income, posted at most every 60 s
+    LEVEL_REWARD = "level_reward"  #: reaching a level
+
+
+class GrantKind(enum.StrEnum):
+    """What a row of `player_grants` gives (enum `grant_kind` in the database)."""
+
+    FULL_ENERGY = "full_energy"  #: energy to its cap
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerColumns:
+    """The columns of `players` that the player's actor alone writes."""
+
+    balance_mpt: int  #: spendable tokens, unposted included
+    unposted_mpt: int  #: the part of the balance not yet in the ledger
+    lifetime_mpt: int  #: all tokens ever earned
+    xp: int  #: total XP, never falls
+    taps: int  #: accepted taps, all time
+    tap_level: int  #: 1 … 20
+    energy_cap_level: int  #: 1 … 20
+    energy_regen_level: int  #: 1 … 20
+    offline_level: int  #: 0 … 9
+    energy_ue: int  #: micro-energy at `energy_at_ms`
+    energy_at_ms: int
+    bucket_mt: int  #: milli-taps in the rate bucket at `bucket_at_ms`
+    bucket_at_ms: int
+    combo: int  #: taps in the present run
+    last_tap_at_ms: int  #: last accepted batch
+    tap_carry: int  #: remainder of the income division, 0 … 10^8 − 1
+    raw_day: int  #: UTC day number that `raw_today_mpt` belongs to
+    raw_today_mpt: int  #: income of that day before the soft cap
+    streak_days: int  #: day of the habit streak, 0 = none
+    double_until_ms: int  #: end of the ×2 boost
+    last_seen_ms: int  #: last time a socket of the player was open
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRow:
+    """Something others owe the player; applied by the player's actor, once."""
+
+    id: int
+    key: str  #: unique and deterministic: the same grant made twice is one row
+    kind: GrantKind
+    amount_mpt: int  #: 0 where the kind carries none
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPlayer:
+    """One claimed player, as an activation receives it."""
+
+    id: int
+    public_id: UUID
+    display_name: str
+    generation: int
+    owner_epoch: int  #: fencing token: writes with a smaller one are refused
+    columns: PlayerColumns
+    cursors: dict[bytes, int]  #: lineage (16 bytes) → highest applied seq that is committed
+    grants: tuple[GrantRow, ...]  #: not yet applied, oldest first
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedElsewhere:
+    """A player that cannot be claimed: another node's lease on it is live."""
+
+    id: int
+    node: str  #: the owner's name
+    url: str  #: the owner's own socket address, "" if it published none
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPosting:
+    """One double entry: `amount_mpt` to the player, the same out of `counter`. Negative amounts go the other way."""
+
+    key: str  #: unique for ever; a second posting with the same key is refused by the database
+    kind: LedgerKind
+    counter: Account
+    amount_mpt: int  #: not 0
+    balance_after_mpt: int  #: the player's posted balance (balance − unposted) after this posting
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlayerWrites:
+    """Everything the turns of one player wrote since the last flush; committed whole or not at all."""
+
+    player_id: int
+    owner_epoch: int
+    columns: PlayerColumns
+    minted_mpt: int  #: gross minted by these turns, unposted included
+    burned_mpt: int
+    cursors: dict[bytes, int] = field(default_factory=dict)  #: only those that moved
+    postings: tuple[LedgerPosting, ...] = ()
+    applied_grants: tuple[int, ...] = ()  #: ids of `player_grants` rows used up
+    release: bool = False  #: last flush of a passivating actor: clears `owner_node`
