@@ -1,0 +1,59 @@
+# Every target sets up what it needs; nothing but Python ≥ 3.11, make and a C compiler is presumed.
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
+SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd) setup.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint format load lock clean
+
+help:                      ## what can be done here
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "People Power Journey needs Python 3.11 or newer; set PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "python3 cannot make a virtual environment; install its venv module (Debian: python3-venv)"; exit 1; }
+
+$(VENV)/.runtime: requirements.lock $(BIN)/python
+	@echo "setting up the environment in $(VENV) …"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock $(VENV)/.runtime
+	@echo "adding the development tools …"
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# Editable, so that the console script and the tree are one; the extensions are built in place.
+$(VENV)/.built: $(SOURCES) pyproject.toml $(VENV)/.runtime
+	@echo "building the extensions …"
+	@$(BIN)/python setup.py -q build_ext --inplace
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: $(VENV)/.built      ## environment and extensions
+run: setup                 ## serve the game on this machine
+	@exec $(BIN)/gameserver serve
+test: $(VENV)/.dev setup   ## every test
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+lint: $(VENV)/.dev setup   ## style, types, import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/cython-lint hotpath
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+format: $(VENV)/.dev       ## put the code into its form
+	@$(BIN)/ruff check --fix-only --quiet . && $(BIN)/ruff format .
+USERS   ?= 200
+SECONDS ?= 30
+load: $(VENV)/.dev setup   ## locust against a server of its own: USERS=200 SECONDS=30
+	@$(BIN)/python -m loadtest.report --users $(USERS) --seconds $(SECONDS)
+lock:                      ## write the lock files anew (needs uv)
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  --upgrade --extra build -o requirements.lock pyproject.toml
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
+	  -c requirements.lock --extra build --extra dev --extra loadtest -o requirements-dev.lock pyproject.toml
+clean:                     ## all that was built
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info hotpath/*.so
