@@ -1,0 +1,241 @@
+"""Settings: environment variables `GAME_*` and a `.env` file, read once, frozen.
+
+Names and defaults: wire protocol, "Defaults and settings". A wrong value is an `OperatorError` that names the variable.
+Secrets that are not given in dev are drawn once into the data folder, so that `serve` and `token` agree; production
+refuses to start without them.
+"""
+
+import enum
+import json
+import os
+import re
+import secrets
+import socket
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from gameserver.errors import OperatorError
+
+PREFIX = "GAME_"
+ENV_FILE = Path(".env")
+MIN_KEY_BYTES = 32
+_BOT_TOKEN = re.compile(r"^\d{1,20}:[A-Za-z0-9_-]{30,64}$")
+_KID = re.compile(r"^[A-Za-z0-9._-]{1,32}$")
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class Environment(enum.StrEnum):
+    """Where the server runs; decides what may be left out."""
+
+    DEV = "dev"  #: dev login open, secrets drawn
+    PRODUCTION = "production"  #: no dev login, every secret given
+
+
+class LogFormat(enum.StrEnum):
+    """How log lines look."""
+
+    TEXT = "text"  #: for people
+    JSON = "json"  #: for machines
+
+
+class Settings(BaseSettings):
+    """Everything that can be set from outside; `GAME_` + the field's name in capitals."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True)
+
+    env: Environment = Field(Environment.DEV, description="dev or production")
+    host: str = Field("127.0.0.1", description="address of the game socket")
+    port: Port = Field(8600, description="port of the game socket; 0 = any free one")
+    http_host: str = Field("127.0.0.1", description="address of the HTTP side")
+    http_port: Port = Field(8601, description="port of the HTTP side; 0 = any free one")
+    public_url: str = Field("", description="public address of the page")
+    socket_url: str = Field("", description="public address of the game socket")
+    node_url: str = Field("", description="this node's own socket address")
+    origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="allowed Origin headers of the socket, comma-separated; empty = any"
+    )
+    tls_cert: Path | None = Field(None, description="certificate chain (PEM) for TLS inside the process")
+    tls_key: Path | None = Field(None, description="private key (PEM) to the certificate")
+    drain_s: float = Field(20.0, gt=0, le=600, description="seconds a stop may take")
+    database_url: SecretStr | None = Field(None, description="PostgreSQL to use; unset: the embedded one")
+    data_dir: Path | None = Field(None, description="folder of the embedded database and drawn secrets")
+    node: str = Field("", description="this node's name; default <hostname>:<port>")
+    jwt_keys: Annotated[dict[str, SecretStr], NoDecode] = Field(
+        default_factory=dict, description="kid:secret,kid:secret; the first signs, all verify"
+    )
+    bot_token: SecretStr | None = Field(None, description="the bot's token, checks initData")
+    bot_token_previous: SecretStr | None = Field(None, description="the token before, during a rotation")
+    initdata_max_age_s: int = Field(86_400, ge=0, description="oldest accepted initData in seconds; 0 = any")
+    emission_scale_pt: int = Field(10**9, ge=1, le=10**15, description="tokens after which emission has halved")
+    log_format: LogFormat = Field(LogFormat.TEXT, description="text or json")
+    flush_ms: int = Field(250, ge=1, le=250, description="longest wait before state is written")
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("jwt_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        keys: dict[str, str] = {}
+        for part in filter(None, (part.strip() for part in value.split(","))):
+            kid, colon, secret = part.partition(":")
+            if not colon or not _KID.match(kid) or kid in keys:
+                raise ValueError("must be kid:secret,kid:secret with different kids")
+            if len(secret.encode()) < MIN_KEY_BYTES:
+                raise ValueError(f"the secret of key {kid!r} must have at least {MIN_KEY_BYTES} bytes")
+            keys[kid] = secret
+        return keys
+
+    @field_validator("data_dir", "tls_cert", "tls_key", "database_url", mode="before")
+    @classmethod
+    def _empty_is_unset(cls, value: Any) -> Any:
+        return None if value == "" else value
+
+    @property
+    def is_dev(self) -> bool:
+        """Whether the dev login is open and secrets may be drawn."""
+        return self.env is Environment.DEV
+
+    @property
+    def node_name(self) -> str:
+        """This node's name in the database, unique among live nodes."""
+        return self.node or f"{socket.gethostname()}:{self.port}"
+
+    @property
+    def data_folder(self) -> Path:
+        """The data folder: the one given, else a per-user one.
+
+        As root the default must be reachable by the unprivileged user that PostgreSQL runs as, so it is not in
+        root's home.
+        """
+        if self.data_dir is not None:
+            return self.data_dir.expanduser().absolute()
+        if os.geteuid() == 0:
+            return Path("/var/lib/people-power-journey")
+        home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+        return Path(home) / "people-power-journey"
+
+    @property
+    def bot_tokens(self) -> tuple[str, ...]:
+        """Tokens that may have signed initData, the current one first; malformed ones are left out (see `problems`)."""
+        given = (token.get_secret_value() for token in (self.bot_token, self.bot_token_previous) if token)
+        return tuple(token for token in given if _BOT_TOKEN.match(token))
+
+    def problems(self) -> list[str]:
+        """What is wrong but does not stop a dev start; production refuses to start on any of it. One sentence each."""
+        found = []
+        for name, token in (("BOT_TOKEN", self.bot_token), ("BOT_TOKEN_PREVIOUS", self.bot_token_previous)):
+            if token and token.get_secret_value() and not _BOT_TOKEN.match(token.get_secret_value()):
+                found.append(f"{PREFIX}{name} is not a bot token (<number>:<35 characters>); Telegram login is off.")
+        if not self.is_dev:
+            if not self.bot_tokens:
+                found.append(f"{PREFIX}BOT_TOKEN must be set in production.")
+            if not self.jwt_keys:
+                found.append(f"{PREFIX}JWT_KEYS must be set in production (kid:secret).")
+            if self.database_url is None:
+                found.append(f"{PREFIX}DATABASE_URL must be set in production.")
+        if (self.tls_cert is None) != (self.tls_key is None):
+            found.append(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be given together.")
+        return found
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings.
+
+    Args:
+        overrides: fields that the command line gave; they win over the environment.
+
+    Raises:
+        OperatorError: a value is wrong, or production lacks a secret; the sentence names the variable.
+    """
+    try:
+        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else PREFIX + "…"
+        reason = first["msg"].removeprefix("Value error, ")
+        raise OperatorError(f"{name} is wrong: {reason}.") from None
+    problems = settings.problems()
+    if problems and not settings.is_dev:
+        raise OperatorError(" ".join(problems))
+    return settings
+
+
+def signing_keys(settings: Settings) -> dict[str, str]:
+    """The JWT keys by kid, the signing one first; drawn into the data folder in dev where none are given.
+
+    Raises:
+        OperatorError: the data folder cannot be written.
+    """
+    if settings.jwt_keys:
+        return {kid: secret.get_secret_value() for kid, secret in settings.jwt_keys.items()}
+    path = settings.data_folder / "secrets.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"{path.name}.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps({"jwt_keys": {"dev": secrets.token_urlsafe(32)}}), encoding="utf-8")
+        try:
+            os.link(draft, path)  # atomic: of two processes that start at once, one draws for both
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        keys: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["jwt_keys"]
+    except OSError as error:
+        raise OperatorError(
+            f"the data folder {path.parent} cannot be used ({error.strerror}); "
+            f"set {PREFIX}DATA_DIR to a writable folder."
+        ) from None
+    except (ValueError, KeyError):
+        raise OperatorError(f"{path} is damaged; delete it (players log in again) and start anew.") from None
+    return keys
+
+
+def setting_sources(settings: Settings) -> list[tuple[str, str, str]]:
+    """Every setting as (variable, value as shown, source); secrets are hidden. Order as declared."""
+    in_file = _env_file_keys()
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = PREFIX + name.upper()
+        value = getattr(settings, name)
+        if variable in {key.upper() for key in os.environ}:
+            source = "environment"
+        elif variable in in_file:
+            source = ".env"
+        else:
+            source = "default" if value == field.get_default(call_default_factory=True) else "command line"
+        if name == "jwt_keys":
+            shown = ", ".join(f"{kid}:***" for kid in value) or "(drawn into the data folder)"
+        elif isinstance(value, SecretStr):
+            shown = "***"
+        elif isinstance(value, tuple):
+            shown = ", ".join(value)
+        else:
+            shown = "" if value is None else str(value)
+        rows.append((variable, shown, source))
+    return rows
+
+
+def unknown_variables() -> list[str]:
+    """`GAME_*` names in the environment or `.env` that no setting has: most likely typing errors."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    given = {key.upper() for key in os.environ} | _env_file_keys()
+    return sorted(key for key in given if key.startswith(PREFIX) and key not in known)
+
+
+def _env_file_keys() -> set[str]:
+    if not ENV_FILE.is_file():
+        return set()
+    lines = ENV_FILE.read_text(encoding="utf-8").splitlines()
+    return {line.partition("=")[0].removeprefix("export ").strip().upper() for line in lines if "=" in line}
