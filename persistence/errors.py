@@ -1,0 +1,65 @@
+"""What can go wrong at the database, and whether trying again helps.
+
+    PersistenceError
+    ├── DatabaseUnavailable   connection lost or refused, time limit, deadlock, disk full: nothing was committed; try again
+    ├── OutcomeUnknown        the connection died while COMMIT was on its way: it may or may not have happened
+    ├── Rejected              PostgreSQL says no to these data, and will say no again
+    │   └── Duplicate         a unique key is already there
+    ├── SchemaMismatch        the database's schema is not the one this server was built for; the sentence names the command
+    └── SetupFailed           the operator's to put right: one sentence that says what is wrong and what to do
+        └── NodeNameTaken     another process holds this node's name
+
+Only `persistence.postgres` translates the driver's exceptions into these; nobody else sees the driver's.
+"""
+
+
+class PersistenceError(Exception):
+    """Root of every error this package raises on purpose."""
+
+
+class DatabaseUnavailable(PersistenceError):
+    """Nothing was committed, and the same transaction may succeed later."""
+
+
+class OutcomeUnknown(PersistenceError):
+    """The connection died in COMMIT; only a key written by the transaction can tell whether it happened.
+
+    Args:
+        message: what was lost, for the log.
+        result: what the transaction's work returned before COMMIT was sent; true if the transaction did commit.
+    """
+
+    def __init__(self, message: str, *, result: object) -> None:
+        super().__init__(message)
+        self.result = result
+
+
+class Rejected(PersistenceError):
+    """PostgreSQL refuses these data (constraint, range, type, trigger); trying again changes nothing.
+
+    Args:
+        message: PostgreSQL's own words.
+        sqlstate: five characters, e.g. `23514`; "" where the driver refused before sending.
+        constraint: the name of the constraint, "" if there is none.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str = "", constraint: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
+        self.constraint = constraint
+
+
+class Duplicate(Rejected):
+    """A unique key is already taken."""
+
+
+class SchemaMismatch(PersistenceError):
+    """The schema is older, newer or other than the one this server was built for."""
+
+
+class SetupFailed(PersistenceError):
+    """Something only the operator can change: address, folder, permission, installation."""
+
+
+class NodeNameTaken(SetupFailed):
+    """Another running process holds this node's name."""
