@@ -1,11 +1,11 @@
 """What can go wrong at the database, and whether trying again helps.
 
     PersistenceError
-    ├── DatabaseUnavailable   connection lost or refused, time limit, deadlock, disk full: nothing was committed; try again
+    ├── DatabaseUnavailable   lost, refused, too slow, deadlock, disk full: nothing was committed; try again
     ├── OutcomeUnknown        the connection died while COMMIT was on its way: it may or may not have happened
     ├── Rejected              PostgreSQL says no to these data, and will say no again
     │   └── Duplicate         a unique key is already there
-    ├── SchemaMismatch        the database's schema is not the one this server was built for; the sentence names the command
+    ├── SchemaMismatch        the schema is not the one this server was built for; says which command helps
     └── SetupFailed           the operator's to put right: one sentence that says what is wrong and what to do
         └── NodeNameTaken     another process holds this node's name
 

@@ -1,0 +1,419 @@
+"""The one door to PostgreSQL; asyncio lives behind it.
+
+The server is Trio, the driver (asyncpg) is asyncio. Crossing from one to the other costs more than a statement does, so
+what crosses is a whole transaction: `await database.transaction(work, *args)`, where `work(connection, *args)` runs on
+the asyncio side. It may await nothing but its `Connection`.
+
+Connections are borrowed from a small pool or owned by whoever needs one for long (`dedicated`). A connection in doubt
+(cancelled, lost, timed out) is cut, never repaired: PostgreSQL then rolls its transaction back, and nothing of it can
+leak into the next. So every release is immediate and needs no waiting under cancellation.
+
+Every error of the driver becomes one of `persistence.errors` here.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import trio
+import trio_asyncio  # type: ignore[import-untyped]  # it ships no types
+
+from persistence.errors import (
+    DatabaseUnavailable,
+    Duplicate,
+    OutcomeUnknown,
+    PersistenceError,
+    Rejected,
+    SetupFailed,
+)
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+Row: TypeAlias = asyncpg.Record
+RawConnection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 5.0  #: to open a connection
+STATEMENT_S = 10.0  #: PostgreSQL stops a statement that takes longer …
+ANSWER_S = 15.0  #: … and a connection that has not answered by then is given up
+IDLE_IN_TRANSACTION_S = 10.0  #: PostgreSQL rolls back the transaction of a client that went silent
+CLOSE_S = 2.0  #: for a polite goodbye; then the connection is cut
+LISTEN_CHECK_S = 30.0  #: how often a silent LISTEN connection is asked whether it still lives
+RELISTEN_S = 1.0  #: between two attempts to listen again
+
+_DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
+#: SQLSTATE classes and codes after which the same transaction may succeed (PostgreSQL manual, appendix A): connection,
+#: resources, system, operator intervention; serialization, deadlock, lock not available, read-only (a standby)
+_TRANSIENT = ("08", "53", "58", "57", "40", "55P03", "25006", "25P03", "25P04")
+#: … of these the ones that end the connection, so that the answer to COMMIT stays unknown
+_CONNECTION_LOST = ("08", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04")
+
+
+class Connection(Protocol):
+    """What a transaction's work may do; asyncio-flavoured, valid only while the work runs.
+
+    Every method raises `Rejected` where PostgreSQL refuses, `DatabaseUnavailable` where it is lost.
+    """
+
+    async def execute(self, sql: str, *args: object) -> str:
+        """Run a statement (without arguments: several) and return its command tag, e.g. `UPDATE 3`."""
+        ...
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[Row]:
+        """All rows."""
+        ...
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        """The first row, None if there is none."""
+        ...
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        """The first column of the first row, None if there is none."""
+        ...
+
+    async def copy_records(self, table: str, *, columns: Sequence[str], records: Iterable[Sequence[object]]) -> str:
+        """COPY records into a table."""
+        ...
+
+
+class _TranslatingConnection:
+    """A `Connection` whose errors are ours."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, raw: RawConnection) -> None:
+        self._raw = raw
+
+    async def execute(self, sql: str, *args: object) -> str:
+        try:
+            return await self._raw.execute(sql, *args)
+        except _DRIVER_ERRORS as error:
+            raise _translated(error, self._raw) from error
+
+    async def fetch(self, sql: str, *args: object) -> Sequence[Row]:
+        try:
+            return await self._raw.fetch(sql, *args)
+        except _DRIVER_ERRORS as error:
+            raise _translated(error, self._raw) from error
+
+    async def fetchrow(self, sql: str, *args: object) -> Row | None:
+        try:
+            return await self._raw.fetchrow(sql, *args)
+        except _DRIVER_ERRORS as error:
+            raise _translated(error, self._raw) from error
+
+    async def fetchval(self, sql: str, *args: object) -> Any:
+        try:
+            return await self._raw.fetchval(sql, *args)
+        except _DRIVER_ERRORS as error:
+            raise _translated(error, self._raw) from error
+
+    async def copy_records(self, table: str, *, columns: Sequence[str], records: Iterable[Sequence[object]]) -> str:
+        try:
+            return await self._raw.copy_records_to_table(table, columns=columns, records=records)
+        except _DRIVER_ERRORS as error:
+            raise _translated(error, self._raw) from error
+
+
+Work: TypeAlias = Callable[..., Awaitable[T]]
+
+
+class DedicatedConnection:
+    """One connection for one user at a time, opened when first used and again after it was lost.
+
+    Args:
+        database: whose server it connects to.
+        purpose: shown in `pg_stat_activity`.
+    """
+
+    def __init__(self, database: "Database", purpose: str) -> None:
+        self._database = database
+        self._purpose = purpose
+        self._raw: RawConnection | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection, as far as anyone has noticed."""
+        return self._raw is not None and not self._raw.is_closed()
+
+    async def transaction(self, work: Work[T], *args: object) -> T:
+        """Run `work(connection, *args)` in one READ COMMITTED transaction and return what it returned.
+
+        Raises:
+            DatabaseUnavailable: nothing was committed; try again.
+            OutcomeUnknown: the connection died in COMMIT; carries what the work had returned.
+            Rejected: PostgreSQL refused; nothing was committed.
+
+        Whatever else the work raises rolls back and comes out unchanged. When cancelled, the connection is cut.
+        """
+        return await self._database.cross(self._transaction, work, args)
+
+    async def run(self, work: Work[T], *args: object) -> T:
+        """Run `work(connection, *args)` without a transaction round it; each of its statements is its own."""
+        return await self._database.cross(self._run, work, args)
+
+    async def aclose(self) -> None:
+        """Close the connection: politely within `CLOSE_S`, else by cutting it. Never raises; works when cancelled."""
+        raw, self._raw = self._raw, None
+        if raw is None or raw.is_closed():
+            return
+        with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
+            try:
+                await self._database.cross(raw.close)
+            except _DRIVER_ERRORS:
+                log.debug("a closing connection broke", exc_info=True)
+        if not raw.is_closed():
+            raw.terminate()
+
+    async def _transaction(self, work: Work[T], args: tuple[object, ...]) -> T:
+        raw = await self._connected()
+        connection = _TranslatingConnection(raw)
+        try:
+            await connection.execute("BEGIN")
+            result = await work(connection, *args)
+        except BaseException as error:
+            await self._roll_back(raw, error)
+            raise
+        try:
+            tag = await raw.execute("COMMIT")
+        except _DRIVER_ERRORS as error:
+            if isinstance(error, asyncpg.PostgresError) and not _lost(error):
+                raise _translated(error, raw) from error  # an answer: refused, hence rolled back
+            raw.terminate()
+            raise OutcomeUnknown(f"the connection died in COMMIT: {error!r}", result=result) from error
+        except BaseException:
+            raw.terminate()
+            raise
+        if tag != "COMMIT":
+            raise RuntimeError("a transaction's work went on after one of its statements had failed")
+        return result
+
+    async def _run(self, work: Work[T], args: tuple[object, ...]) -> T:
+        raw = await self._connected()
+        try:
+            return await work(_TranslatingConnection(raw), *args)
+        except Rejected:
+            raise
+        except BaseException:
+            raw.terminate()
+            raise
+
+    async def _roll_back(self, raw: RawConnection, error: BaseException) -> None:
+        if isinstance(error, Exception) and not isinstance(error, DatabaseUnavailable) and not raw.is_closed():
+            try:
+                await raw.execute("ROLLBACK", timeout=CLOSE_S)
+            except _DRIVER_ERRORS:
+                log.debug("ROLLBACK failed; the connection is cut instead", exc_info=True)
+            else:
+                return
+        raw.terminate()
+
+    async def _connected(self) -> RawConnection:
+        if self._raw is None or self._raw.is_closed():
+            self._raw = await self._database.connect(self._purpose)
+        return self._raw
+
+    async def listening(self, channel: str, on_notice: Callable[[], None], on_lost: Callable[[], None]) -> None:
+        """Asyncio-flavoured: LISTEN on this connection; the callbacks are called as things happen."""
+        raw = await self._connected()
+        raw.add_termination_listener(lambda _connection: on_lost())
+        await raw.add_listener(channel, lambda *_: on_notice())
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseStatistics:
+    """The pool, at one instant."""
+
+    idle_connections: int  #: open and not in use
+    borrowed_connections: int  #: in use by `transaction` and `run`
+    waiting_tasks: int  #: tasks that wait for a connection
+    connects: int  #: connections opened since the start, dedicated ones included
+
+
+class Database:
+    """One PostgreSQL server, seen from Trio. Made by `Database.open`."""
+
+    def __init__(self, dsn: str, loop: trio_asyncio.TrioEventLoop, max_connections: int, application: str) -> None:
+        self._dsn = dsn
+        self._loop = loop
+        self._slots = trio.Semaphore(max_connections)
+        self._max_connections = max_connections
+        self._application = application
+        self._idle: list[DedicatedConnection] = []
+        self._connects = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, dsn: str, *, max_connections: int = 4, application: str = "gameserver") -> AsyncIterator[Self]:
+        """Open the database inside a running `trio_asyncio.open_loop()`; one connection is made to see that it answers.
+
+        Args:
+            dsn: `postgresql://user:password@host:port/name`, or with `?host=/folder` for a unix socket.
+            max_connections: how many `transaction` and `run` may use at once; dedicated ones come on top.
+            application: first part of `application_name`.
+
+        Raises:
+            DatabaseUnavailable: it does not answer.
+            SetupFailed: it refuses us: wrong address, login or name.
+        """
+        database = cls(dsn, trio_asyncio.current_loop.get(), max_connections, application)
+        try:
+            await database.run(_select_one)
+            yield database
+        finally:
+            for connection in database._idle:
+                await connection.aclose()
+
+    async def transaction(self, work: Work[T], *args: object) -> T:
+        """`DedicatedConnection.transaction` on a borrowed connection; waits for a free one."""
+        async with self._borrowed() as connection:
+            return await connection.transaction(work, *args)
+
+    async def run(self, work: Work[T], *args: object) -> T:
+        """`DedicatedConnection.run` on a borrowed connection; waits for a free one."""
+        async with self._borrowed() as connection:
+            return await connection.run(work, *args)
+
+    @asynccontextmanager
+    async def dedicated(self, purpose: str) -> AsyncIterator[DedicatedConnection]:
+        """A connection of one's own (a flush lane, an advisory lock), closed at the end of the block."""
+        connection = DedicatedConnection(self, purpose)
+        try:
+            yield connection
+        finally:
+            await connection.aclose()
+
+    async def listen(
+        self,
+        channel: str,
+        on_notice: Callable[[], None],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Call `on_notice()` at each NOTIFY on `channel`, for ever; to be started in a nursery.
+
+        It is also called after every (re)connect, for what was notified while nobody listened. Calls may be spurious.
+        """
+        started = False
+        while True:
+            with trio.CancelScope():
+                async with self.dedicated(f"listen {channel}") as connection:
+                    lost = trio.Event()
+                    try:
+                        await self.cross(connection.listening, channel, on_notice, lost.set)
+                        on_notice()
+                        if not started:
+                            started = True
+                            task_status.started()
+                        while not lost.is_set():
+                            with trio.move_on_after(LISTEN_CHECK_S):
+                                await lost.wait()
+                            await connection.run(_select_one)
+                    except PersistenceError as error:
+                        if not started and isinstance(error, SetupFailed):
+                            raise
+                        log.info("not listening on %s just now: %s", channel, error)
+            await trio.sleep(RELISTEN_S)
+
+    def statistics(self) -> DatabaseStatistics:
+        """The pool's present state."""
+        waiting = self._slots.statistics().tasks_waiting
+        borrowed = self._max_connections - self._slots.value
+        return DatabaseStatistics(len(self._idle), borrowed, waiting, self._connects)
+
+    async def cross(self, function: Callable[[*Ts], Awaitable[T]], *args: *Ts) -> T:
+        """Run an asyncio-flavoured function from Trio: the one place where the border is crossed."""
+        result: T = await self._loop.run_aio_coroutine(function(*args))
+        return result
+
+    async def connect(self, purpose: str) -> RawConnection:
+        """Asyncio-flavoured: a new connection with all our limits set.
+
+        Raises:
+            DatabaseUnavailable: nothing answers there, or it has no room.
+            SetupFailed: it answers and refuses us.
+        """
+        try:
+            raw = await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_S,
+                command_timeout=ANSWER_S,
+                server_settings={
+                    "application_name": f"{self._application} {purpose}"[:63],
+                    "statement_timeout": f"{STATEMENT_S:.0f}s",
+                    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S:.0f}s",
+                    "default_transaction_isolation": "read committed",
+                    "tcp_keepalives_idle": "10",
+                    "tcp_keepalives_interval": "5",
+                    "tcp_keepalives_count": "3",
+                    "TimeZone": "UTC",
+                    "jit": "off",
+                },
+            )
+        except (asyncpg.InvalidAuthorizationSpecificationError, asyncpg.InvalidCatalogNameError) as error:
+            raise SetupFailed(
+                f"PostgreSQL at {self.address} refuses us ({error}); correct the database address."
+            ) from error
+        except (asyncpg.ClientConfigurationError, ValueError) as error:
+            raise SetupFailed(f"The database address cannot be used: {error}") from error
+        except _DRIVER_ERRORS as error:
+            reason = str(error) or "no answer in time"
+            raise DatabaseUnavailable(f"PostgreSQL at {self.address} does not answer ({reason}).") from error
+        self._connects += 1
+        return raw
+
+    @property
+    def address(self) -> str:
+        """Where the server is, without user and password: for messages."""
+        return address_of(self._dsn)
+
+    @asynccontextmanager
+    async def _borrowed(self) -> AsyncIterator[DedicatedConnection]:
+        async with self._slots:
+            connection = self._idle.pop() if self._idle else DedicatedConnection(self, "pool")
+            try:
+                yield connection
+            finally:
+                if connection.is_open:
+                    self._idle.append(connection)
+
+
+def address_of(dsn: str) -> str:
+    """Host, port and name of a database address, without user and password."""
+    parts = urlsplit(dsn)
+    host = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])[0]
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    return f"{host}:{port}{parts.path}" if port else f"{host}{parts.path}"
+
+
+async def _select_one(connection: Connection) -> None:
+    await connection.execute("SELECT 1")
+
+
+def _lost(error: asyncpg.PostgresError) -> bool:
+    return (error.sqlstate or "").startswith(_CONNECTION_LOST)
+
+
+def _translated(error: BaseException, raw: RawConnection) -> BaseException:
+    """Our error for the driver's; the driver's own where it says that we used it wrongly."""
+    if isinstance(error, asyncpg.PostgresError):
+        sqlstate = error.sqlstate or ""
+        if sqlstate.startswith(_TRANSIENT):
+            return DatabaseUnavailable(f"{sqlstate}: {error}")
+        kind = Duplicate if sqlstate == "23505" else Rejected
+        constraint = getattr(error, "constraint_name", None) or ""
+        return kind(str(error), sqlstate=sqlstate, constraint=constraint)
+    if isinstance(error, asyncpg.DataError | asyncpg.exceptions._base.DataError):  # noqa: SLF001 - no public name
+        return Rejected(str(error))
+    if isinstance(error, OSError) or raw.is_closed():
+        raw.terminate()
+        return DatabaseUnavailable(str(error) or "no answer in time")
+    return error
