@@ -9,9 +9,10 @@
     │   ├── InvalidArgument   5   well-formed, but out of range or of the wrong type
     │   ├── Conflict          6   the state says no
     │   ├── Insufficient      7   not enough tokens, energy, level
-    │   ├── RateLimited       8*  too often
-    │   ├── Busy              9*  this actor's queue is full
-    │   ├── Unavailable      10*  the server cannot just now (database away, draining, quarantine)
+    │   ├── Retryable             nobody's fault: the same operation may succeed later
+    │   │   ├── RateLimited   8*  too often
+    │   │   ├── Busy          9*  this actor's queue is full
+    │   │   └── Unavailable  10*  the server cannot just now (database away, draining, quarantine)
     │   ├── Expired          11   (reserved) an offer that has passed
     │   ├── TooOld           12   (reserved) client version
     │   └── Internal         13   our bug, as the peer sees it: logged once, contained to one operation
@@ -70,6 +71,11 @@ class WireError(GameError):
         """The code's name as it goes over the wire, e.g. `invalid_argument`."""
         return self.code.name.lower()
 
+    @property
+    def consumes_seq(self) -> bool:
+        """Whether the cursor moves over `seq`: a final error that names its operation consumes it like a success."""
+        return self.seq > 0 and self.retry_after_ms == 0
+
 
 class Malformed(WireError):
     """Not MessagePack, not an array, no op, too short, trailing bytes, an ext type. Carries seq 0."""
@@ -121,19 +127,34 @@ class Insufficient(WireError):
     code = ErrorCode.INSUFFICIENT
 
 
-class RateLimited(WireError):
+class Retryable(WireError):
+    """The same operation may succeed later; consumes nothing, and blocks what follows it in its lineage.
+
+    Args:
+        message: one sentence for the developer of the client.
+        retry_after_ms: wait before the same operation may be sent again; at least 1.
+        seq: the operation it answers; 0 where none could be read.
+    """
+
+    def __init__(self, message: str, *, retry_after_ms: int, seq: int = 0) -> None:
+        if retry_after_ms < 1:
+            raise ValueError(f"a retryable error needs retry_after_ms >= 1, not {retry_after_ms}")
+        super().__init__(message, seq=seq, retry_after_ms=retry_after_ms)
+
+
+class RateLimited(Retryable):
     """Too often; retryable."""
 
     code = ErrorCode.RATE_LIMITED
 
 
-class Busy(WireError):
+class Busy(Retryable):
     """The actor's mailbox is full; retryable."""
 
     code = ErrorCode.BUSY
 
 
-class Unavailable(WireError):
+class Unavailable(Retryable):
     """The server cannot do this just now; retryable."""
 
     code = ErrorCode.UNAVAILABLE

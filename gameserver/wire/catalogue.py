@@ -1,0 +1,115 @@
+"""Every action and every event, as one table: what goes in, what comes out, how durable it is.
+
+The catalogue only declares. What an action does is bound to its name in the edge; the documentation and the decoder
+read the same rows, so an action that is not here does not exist.
+"""
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Annotated, Any, Final
+
+from msgspec import Meta, Struct
+
+from gameserver.wire.messages import State, Whole
+
+
+class Durability(enum.Enum):
+    """When an operation is answered."""
+
+    SOFT = "soft"  #: when it is applied; committed with the next flush
+    HARD = "hard"  #: after its commit: what a person would dispute
+
+
+class ActionKind(enum.Enum):
+    """What an action does to the player's state."""
+
+    READ = "read"  #: nothing; served even while the player is quarantined
+    WRITE = "write"  #: changes it
+
+
+class ChannelKind(enum.Enum):
+    """Who hears a channel."""
+
+    PLAYER = "player"  #: channel `player`: each player's own
+
+
+class NoArgs(Struct, frozen=True):
+    """No arguments."""
+
+
+class Nothing(Struct, frozen=True):
+    """An empty result."""
+
+
+class Profile(Struct, frozen=True):
+    """Who the player is."""
+
+    player: Annotated[str, Meta(description="public id")]
+    display_name: Annotated[str, Meta(description="name shown to others")]
+    generation: Annotated[Whole, Meta(description="generation by join order, from 1")]
+
+
+class LevelUp(Struct, frozen=True):
+    """A level was reached."""
+
+    level: Annotated[Whole, Meta(description="the level reached")]
+    reward_mpt: Annotated[Whole, Meta(description="its reward in mPT, already in the balance")]
+
+
+class RankUp(Struct, frozen=True):
+    """A rank was reached."""
+
+    rank: Annotated[str, Meta(description="English name of the rank")]
+    level: Annotated[Whole, Meta(description="the level that brought it")]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """One action: `[3, seq, name, args]` → `[66, seq, result, durable_seq]`."""
+
+    name: str
+    args: type[Struct]  #: unknown keys are ignored
+    result: type[Struct]
+    durability: Durability
+    kind: ActionKind
+    doc: str  #: one sentence
+    example: Mapping[str, Any] = field(default_factory=dict)  #: arguments that decode
+
+
+@dataclass(frozen=True, slots=True)
+class EventSpec:
+    """One event: `[69, channel, offset, name, data]`."""
+
+    name: str
+    channel: ChannelKind
+    data: type[Struct]
+    conflated: bool  #: only the latest matters: offset 0, older ones that wait are dropped
+    doc: str  #: one sentence
+
+
+_ACTIONS = (
+    ActionSpec(
+        "noop",
+        NoArgs,
+        Nothing,
+        Durability.SOFT,
+        ActionKind.READ,
+        "Does nothing but consume its `seq`: sent in the place of an operation that the client gives up.",
+    ),
+    ActionSpec("state.get", NoArgs, State, Durability.SOFT, ActionKind.READ, "The player's state, as in WELCOME."),
+    ActionSpec("profile.get", NoArgs, Profile, Durability.SOFT, ActionKind.READ, "Who the player is."),
+)
+
+_EVENTS = (
+    EventSpec("level.up", ChannelKind.PLAYER, LevelUp, False, "Once per level passed, in order."),
+    EventSpec("rank.up", ChannelKind.PLAYER, RankUp, False, "Once per rank passed, in order."),
+)
+
+#: Every action by its name.
+ACTIONS: Final[Mapping[str, ActionSpec]] = MappingProxyType({spec.name: spec for spec in _ACTIONS})
+#: Every event by its name.
+EVENTS: Final[Mapping[str, EventSpec]] = MappingProxyType({spec.name: spec for spec in _EVENTS})
+assert len(ACTIONS) == len(_ACTIONS), "an action is declared twice"
+assert len(EVENTS) == len(_EVENTS), "an event is declared twice"
