@@ -29,8 +29,8 @@ def check_wellformed(payload: bytes) -> None:
         payload: all bytes of the message.
 
     Raises:
-        Malformed: truncated, trailing bytes, an ext type (timestamps included) anywhere, the reserved byte 0xc1, a string
-            that is not UTF-8, an array or map as a map's key, or more than `MAX_DEPTH` arrays and maps inside each other.
+        Malformed: truncated, trailing bytes, an ext type (timestamps included) anywhere, the reserved byte 0xc1, a
+            string that is not UTF-8, an array or map as a map's key, more than `MAX_DEPTH` containers in each other.
     """
     try:
         end = _walk(payload)
