@@ -1,0 +1,1 @@
+"""Who is there: Telegram login, access tokens, accounts and their logins."""

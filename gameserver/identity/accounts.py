@@ -1,0 +1,196 @@
+"""Logging in, staying in, logging out.
+
+A login is a session: a family of refresh tokens of which only the newest is good. Refresh tokens are opaque and stored
+only as hashes; the store rotates them and ends the family when a used one is shown again. Access tokens are verified
+without looking anything up, so that a socket costs no round trip; the public id is resolved when the player is loaded.
+"""
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+from uuid import UUID
+
+from gameserver.clock import Clock
+from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
+from gameserver.identity.telegram import TelegramLogin, verify_init_data
+from gameserver.identity.tokens import AccessClaims, TokenIssuer
+from persistence.account_store import AccountRow, NewSession
+
+REFRESH_TTL_S: Final = 7 * 86_400
+MAX_NAME_CHARS: Final = 64  #: of a display name
+MAX_CLIENT_CHARS: Final = 128  #: of what a client calls itself; the rest is cut off
+
+_REFRESH_TOKEN_BYTES: Final = 32
+_MAX_REFRESH_CHARS: Final = 128
+_NAMELESS: Final = "Player"
+
+
+class AccountStore(Protocol):
+    """Where accounts and sessions are kept."""
+
+    async def login_by_telegram(
+        self, telegram_id: int, display_name: str, premium: bool, session: NewSession
+    ) -> AccountRow:
+        """Record a login of this Telegram user; registers the player the first time."""
+        ...
+
+    async def login_by_dev_name(self, name: str, session: NewSession) -> AccountRow:
+        """Record a login without Telegram; the same name is the same player."""
+        ...
+
+    async def rotate_refresh(
+        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int
+    ) -> AccountRow | None:
+        """Replace a refresh token; None: unknown, expired, or used before, which ended its session."""
+        ...
+
+    async def end_session(self, session_id: UUID) -> None:
+        """End a session; one that has ended already stays as it is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login or its renewal: who it is, and the tokens to go on with."""
+
+    player_id: int
+    player_public_id: UUID
+    session_id: UUID
+    display_name: str
+    access: str
+    refresh: str
+    expires_in_s: int  #: of `access`
+    created: bool  #: this login registered the player
+
+
+class Accounts:
+    """The front desk.
+
+    Args:
+        store: where accounts and sessions are kept.
+        issuer: signs and verifies access tokens.
+        clock: where the present comes from.
+        bot_tokens: Telegram bot tokens that count: the current one, and the previous one during a rotation.
+        max_age_s: how old an `initData` may be; 0 = no limit.
+        dev: whether names alone may log in.
+    """
+
+    def __init__(
+        self,
+        store: AccountStore,
+        issuer: TokenIssuer,
+        clock: Clock,
+        *,
+        bot_tokens: Sequence[str],
+        max_age_s: int,
+        dev: bool,
+    ) -> None:
+        self._store = store
+        self._issuer = issuer
+        self._clock = clock
+        self._bot_tokens = tuple(bot_tokens)
+        self._max_age_s = max_age_s
+        self._dev = dev
+
+    async def login_telegram(self, init_data: str, client: str = "") -> Login:
+        """Log in whoever opened the Mini App; the same `initData` within its age logs in the same player again.
+
+        Args:
+            init_data: as Telegram gave it to the page.
+            client: what the client calls itself.
+
+        Raises:
+            BadInitData: it proves nothing.
+        """
+        now_ms = self._clock.now_ms()
+        user = verify_init_data(init_data, bot_tokens=self._bot_tokens, now_s=now_ms // 1000, max_age_s=self._max_age_s)
+        refresh, session = _new_session(client, now_ms)
+        row = await self._store.login_by_telegram(user.user_id, display_name(user), user.is_premium, session)
+        return self._login(row, refresh)
+
+    async def login_dev(self, name: str, client: str = "") -> Login:
+        """Log in by name alone, for development and load tests; the same name is the same player.
+
+        Args:
+            name: 1 to 64 printable characters, spaces only inside.
+            client: what the client calls itself.
+
+        Raises:
+            Forbidden: this server is not in dev mode.
+            InvalidArgument: no such name can be.
+        """
+        if not self._dev:
+            raise Forbidden("login by name exists only with GAME_ENV=dev")
+        if not 1 <= len(name) <= MAX_NAME_CHARS or name != _printable(name):
+            raise InvalidArgument(f"a name has 1 to {MAX_NAME_CHARS} printable characters and single spaces inside")
+        refresh, session = _new_session(client, self._clock.now_ms())
+        row = await self._store.login_by_dev_name(name, session)
+        return self._login(row, refresh)
+
+    async def refresh(self, refresh_token: str) -> Login:
+        """Trade a refresh token for new tokens; each is good once.
+
+        Args:
+            refresh_token: the newest one of the session.
+
+        Raises:
+            Unauthenticated: unknown, expired, or used before; in the last case its whole session has ended.
+        """
+        if len(refresh_token) > _MAX_REFRESH_CHARS or not refresh_token.isascii():
+            raise Unauthenticated("this is not a refresh token")
+        successor = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
+        row = await self._store.rotate_refresh(
+            _hash(refresh_token), _hash(successor), self._clock.now_ms(), REFRESH_TTL_S
+        )
+        if row is None:
+            raise Unauthenticated("the refresh token is not good any more: log in again")
+        return self._login(row, successor)
+
+    async def logout(self, session_id: UUID) -> None:
+        """End a login: its refresh token is good no more."""
+        await self._store.end_session(session_id)
+
+    def authenticate(self, access_token: str) -> AccessClaims:
+        """Who shows this access token; looks nothing up.
+
+        Raises:
+            Unauthenticated: it does not verify; `expired` if it once did.
+        """
+        return self._issuer.verify(access_token, self._clock.now_ms() // 1000)
+
+    def _login(self, row: AccountRow, refresh: str) -> Login:
+        return Login(
+            player_id=row.player_id,
+            player_public_id=row.public_id,
+            session_id=row.session_id,
+            display_name=row.display_name,
+            access=self._issuer.issue(row.public_id, row.session_id, self._clock.now_ms() // 1000),
+            refresh=refresh,
+            expires_in_s=self._issuer.ttl_s,
+            created=row.created,
+        )
+
+
+def display_name(user: TelegramLogin) -> str:
+    """The name others see: first and last name, else the user name; printable, at most 64 characters."""
+    full = _printable(f"{user.first_name} {user.last_name}")[:MAX_NAME_CHARS].rstrip()
+    return full or _printable(user.username)[:MAX_NAME_CHARS] or _NAMELESS
+
+
+def _printable(text: str) -> str:
+    """`text` without control, formatting and unassigned characters, its runs of white space made one space."""
+    return "".join(char for char in " ".join(text.split()) if char.isprintable()).strip()
+
+
+def _new_session(client: str, now_ms: int) -> tuple[str, NewSession]:
+    refresh = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
+    label = _printable(client)[:MAX_CLIENT_CHARS]
+    return refresh, NewSession(uuid.uuid4(), _hash(refresh), now_ms + REFRESH_TTL_S * 1000, label, now_ms)
+
+
+def _hash(refresh_token: str) -> bytes:
+    # A random 256-bit token cannot be guessed, so a fast hash keeps it as safe as a slow one.
+    return hashlib.sha256(refresh_token.encode()).digest()
