@@ -1,9 +1,9 @@
 """Builds the Cython extensions; everything else stands in pyproject.toml.
 
-Switches, each an environment variable set to 1:
+Switches, each an environment variable set to 1; a build in another mode than the last one builds everything anew:
     HOTPATH_DEBUG     bounds, wraparound and overflow checks on, -O0 and debug symbols
-    HOTPATH_ANNOTATE  write the annotated HTML beside each .pyx
-    HOTPATH_COVERAGE  line tracing for coverage's Cython plugin
+    HOTPATH_ANNOTATE  write the annotated HTML beside the generated C, under build/cython
+    HOTPATH_COVERAGE  line tracing for coverage's Cython plugin, which wants the generated C beside the .pyx
 """
 
 import os
@@ -12,9 +12,7 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
-DEBUG, ANNOTATE, COVERAGE = (
-    os.environ.get(f"HOTPATH_{name}") == "1" for name in ("DEBUG", "ANNOTATE", "COVERAGE")
-)
+DEBUG, ANNOTATE, COVERAGE = (os.environ.get(f"HOTPATH_{name}") == "1" for name in ("DEBUG", "ANNOTATE", "COVERAGE"))
 
 directives: dict[str, object] = {"language_level": 3, "embedsignature": True}
 if DEBUG:
@@ -22,10 +20,19 @@ if DEBUG:
 if COVERAGE:
     directives |= {"linetrace": True}
 
+# Generated C is kept apart by mode. That a built extension is of another mode its sources cannot say: a file does,
+# which is written only when the mode changes and which every extension depends on.
+mode = "coverage" * COVERAGE + "debug" * DEBUG or "release"
+mode_file = Path("build/cython/mode")
+if not mode_file.exists() or mode_file.read_text() != mode:
+    mode_file.parent.mkdir(parents=True, exist_ok=True)
+    mode_file.write_text(mode)
+
 extensions = [
     Extension(
         ".".join(source.with_suffix("").parts),
         [source.as_posix()],
+        depends=[mode_file.as_posix()],
         extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
         define_macros=[("CYTHON_TRACE_NOGIL", "1")] if COVERAGE else [],
     )
@@ -33,7 +40,11 @@ extensions = [
 ]
 
 setup(
-    ext_modules=cythonize(
-        extensions, compiler_directives=directives, annotate=ANNOTATE, build_dir="build/cython", force=DEBUG
+    ext_modules=cythonize(  # type: ignore[no-untyped-call]  # Cython gives it no annotations
+        extensions,
+        compiler_directives=directives,
+        annotate=ANNOTATE,
+        build_dir=None if COVERAGE else f"build/cython/{mode}",
+        force=ANNOTATE or COVERAGE,
     )
 )

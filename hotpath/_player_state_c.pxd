@@ -1,4 +1,4 @@
-"""Player state for other C code: a tap needs no GIL, no allocation, no Python object. Meaning: `_player_state_py.py`."""
+"""Player state for other C code: a tap needs no GIL and no Python object. Meaning: `_player_state_py.py`."""
 
 from libc.stdint cimport int64_t, uint32_t
 

@@ -11,14 +11,14 @@ MAX_SEQ = 2**32 - 2
 MAX_WIRE_INT = 2**53 - 1
 
 
-cdef const uint8_t* read_uint(const uint8_t* at, const uint8_t* end, uint64_t* value) noexcept nogil:
-    """Read one non-negative integer of any width; returns what follows it, or NULL."""
+cdef Py_ssize_t read_uint(const uint8_t* data, Py_ssize_t size, Py_ssize_t at, uint64_t* value) noexcept nogil:
+    """Read one non-negative integer of any width at `at`; returns where the next begins, or -1."""
     cdef uint8_t head
     cdef Py_ssize_t width
     cdef uint64_t number = 0
-    if at >= end:
-        return NULL
-    head = at[0]
+    if at >= size:
+        return -1
+    head = data[at]
     at += 1
     if head <= 0x7F:
         value[0] = head
@@ -27,82 +27,73 @@ cdef const uint8_t* read_uint(const uint8_t* at, const uint8_t* end, uint64_t* v
         width = 1 << (head - 0xCC)
     elif 0xD0 <= head <= 0xD3:
         width = 1 << (head - 0xD0)
-        if at < end and at[0] & 0x80:
-            return NULL  # negative
+        if at < size and data[at] & 0x80:
+            return -1  # negative
     else:
-        return NULL
-    if end - at < width:
-        return NULL
-    while width:
-        number = number << 8 | at[0]
-        at += 1
-        width -= 1
+        return -1
+    if size - at < width:
+        return -1
+    for i in range(at, at + width):
+        number = number << 8 | data[i]
     value[0] = number
-    return at
+    return at + width
 
 
-cdef const uint8_t* read_array(const uint8_t* at, const uint8_t* end, int length) noexcept nogil:
-    """Read the header of an array of `length` < 16 elements in any of its three forms; returns what follows."""
+cdef Py_ssize_t read_array(const uint8_t* data, Py_ssize_t size, int length) noexcept nogil:
+    """Read the header of an array of `length` < 16 elements, in any form; returns where they begin, or -1."""
     cdef Py_ssize_t width
-    if at >= end:
-        return NULL
-    if at[0] == 0x90 | length:
-        return at + 1
-    if at[0] == 0xDC:
+    if size < 1:
+        return -1
+    if data[0] == 0x90 | length:
+        return 1
+    if data[0] == 0xDC:
         width = 2
-    elif at[0] == 0xDD:
+    elif data[0] == 0xDD:
         width = 4
     else:
-        return NULL
-    at += 1
-    if end - at < width:
-        return NULL
-    while width > 1:
-        if at[0]:
-            return NULL
-        at += 1
-        width -= 1
-    return at + 1 if at[0] == length else NULL
+        return -1
+    if size < 1 + width or data[width] != length:
+        return -1
+    for i in range(1, width):
+        if data[i]:
+            return -1
+    return 1 + width
 
 
 cdef bint read_fields(
     const uint8_t* data, Py_ssize_t size, uint64_t op, uint64_t* fields, int count
 ) noexcept nogil:
     """Read an array of `op` and `count` non-negative integers that fills the bytes exactly."""
-    cdef const uint8_t* end = data + size
     cdef uint64_t found_op = 0
-    cdef const uint8_t* at = read_array(data, end, count + 1)
-    if at is not NULL:
-        at = read_uint(at, end, &found_op)
-    if at is NULL or found_op != op:
+    cdef Py_ssize_t at = read_array(data, size, count + 1)
+    if at > 0:
+        at = read_uint(data, size, at, &found_op)
+    if at < 0 or found_op != op:
         return False
     for i in range(count):
-        at = read_uint(at, end, &fields[i])
-        if at is NULL:
+        at = read_uint(data, size, at, &fields[i])
+        if at < 0:
             return False
-    return at == end
+    return at == size
 
 
-cdef uint8_t* write_uint(uint8_t* out, uint64_t value) noexcept nogil:
-    """Write one integer in its smallest form, at most 9 bytes; returns what follows it."""
-    cdef int width
+cdef Py_ssize_t write_uint(uint8_t* out, Py_ssize_t at, uint64_t value) noexcept nogil:
+    """Write one integer at `at` in its smallest form, at most 9 bytes; returns where the next begins."""
+    cdef int i, width
     if value < 0x80:
-        out[0] = <uint8_t> value
-        return out + 1
+        out[at] = <uint8_t> value
+        return at + 1
     if value <= 0xFF:
-        out[0], width = 0xCC, 1
+        out[at], width = 0xCC, 1
     elif value <= 0xFFFF:
-        out[0], width = 0xCD, 2
+        out[at], width = 0xCD, 2
     elif value <= 0xFFFFFFFFULL:
-        out[0], width = 0xCE, 4
+        out[at], width = 0xCE, 4
     else:
-        out[0], width = 0xCF, 8
-    out += 1
-    while width:
-        width -= 1
-        out[0] = <uint8_t> (value >> (8 * width) & 0xFF)
-        out += 1
-    return out
+        out[at], width = 0xCF, 8
+    for i in range(width):
+        out[at + width - i] = <uint8_t> (value >> (8 * i) & 0xFF)
+    return at + 1 + width
 
 
 cdef bint parse_tap(const uint8_t* data, Py_ssize_t size, tap_frame* tap) noexcept nogil:
@@ -130,28 +121,26 @@ cdef bint parse_tapped(const uint8_t* data, Py_ssize_t size, tapped_frame* tappe
 
 
 cdef Py_ssize_t write_tap(uint8_t* out, const tap_frame* tap) noexcept nogil:
-    cdef uint8_t* at = out + 2
+    cdef Py_ssize_t at = 2
     out[0] = 0x94
     out[1] = TAP_OP
-    at = write_uint(at, tap.seq)
-    at = write_uint(at, tap.count)
-    at = write_uint(at, tap.dt_ms)
-    return at - out
+    at = write_uint(out, at, tap.seq)
+    at = write_uint(out, at, tap.count)
+    return write_uint(out, at, tap.dt_ms)
 
 
 cdef Py_ssize_t write_tapped(uint8_t* out, const tapped_frame* tapped) noexcept nogil:
-    cdef uint8_t* at = out + 2
+    cdef Py_ssize_t at = 2
     out[0] = 0x99
     out[1] = TAPPED_OP
-    at = write_uint(at, tapped.seq)
-    at = write_uint(at, tapped.accepted)
-    at = write_uint(at, tapped.tokens)
-    at = write_uint(at, tapped.xp)
-    at = write_uint(at, tapped.level)
-    at = write_uint(at, tapped.energy)
-    at = write_uint(at, tapped.combo)
-    at = write_uint(at, tapped.durable_seq)
-    return at - out
+    at = write_uint(out, at, tapped.seq)
+    at = write_uint(out, at, tapped.accepted)
+    at = write_uint(out, at, tapped.tokens)
+    at = write_uint(out, at, tapped.xp)
+    at = write_uint(out, at, tapped.level)
+    at = write_uint(out, at, tapped.energy)
+    at = write_uint(out, at, tapped.combo)
+    return write_uint(out, at, tapped.durable_seq)
 
 
 def decode_tap(payload):
