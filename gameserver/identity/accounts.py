@@ -57,7 +57,7 @@ class Login:
     """A login or its renewal: who it is, and the tokens to go on with."""
 
     player_id: int
-    player_public_id: UUID
+    public_id: UUID
     session_id: UUID
     display_name: str
     access: str
@@ -153,7 +153,7 @@ class Accounts:
         """End a login: its refresh token is good no more."""
         await self._store.end_session(session_id)
 
-    def authenticate(self, access_token: str) -> AccessClaims:
+    def verify(self, access_token: str) -> AccessClaims:
         """Who shows this access token; looks nothing up.
 
         Raises:
@@ -164,7 +164,7 @@ class Accounts:
     def _login(self, row: AccountRow, refresh: str) -> Login:
         return Login(
             player_id=row.player_id,
-            player_public_id=row.public_id,
+            public_id=row.public_id,
             session_id=row.session_id,
             display_name=row.display_name,
             access=self._issuer.issue(row.public_id, row.session_id, self._clock.now_ms() // 1000),
