@@ -196,9 +196,9 @@ class ErrorFrame(Struct, frozen=True, array_like=True, tag=int(Op.ERROR)):
     retry_after_ms: Whole  #: 0 = final
 
     @classmethod
-    def of(cls, error: WireError) -> "ErrorFrame":
-        """The frame that tells the peer about `error`."""
-        return cls(error.seq, int(error.code), error.name, error.message, error.retry_after_ms)
+    def of(cls, error: WireError, seq: int) -> "ErrorFrame":
+        """The frame that answers operation `seq` (0 = none) with `error`."""
+        return cls(seq, int(error.code), error.name, error.message, error.retry_after_ms)
 
 
 class Pong(Struct, frozen=True, array_like=True, tag=int(Op.PONG)):
