@@ -1,7 +1,7 @@
 """The one place that reads time; everything else is handed a `Clock`.
 
-Game rules use server wall-clock milliseconds, deadlines use Trio's monotonic clock. The wall clock may step; `SystemClock`
-never lets a step backwards through, so no rule ever sees time run backwards inside one process.
+Game rules use server wall-clock milliseconds, deadlines use Trio's monotonic clock. The wall clock may step;
+`SystemClock` never lets a step backwards through, so no rule ever sees time run backwards inside one process.
 """
 
 import time

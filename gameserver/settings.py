@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gameserver.errors import OperatorError
+from persistence.data_folder import default_data_dir
 
 PREFIX = "GAME_"
 ENV_FILE = Path(".env")
@@ -113,17 +114,8 @@ class Settings(BaseSettings):
 
     @property
     def data_folder(self) -> Path:
-        """The data folder: the one given, else a per-user one.
-
-        As root the default must be reachable by the unprivileged user that PostgreSQL runs as, so it is not in
-        root's home.
-        """
-        if self.data_dir is not None:
-            return self.data_dir.expanduser().absolute()
-        if os.geteuid() == 0:
-            return Path("/var/lib/people-power-journey")
-        home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-        return Path(home) / "people-power-journey"
+        """The data folder: the one given, else a per-user one."""
+        return self.data_dir.expanduser().absolute() if self.data_dir is not None else default_data_dir()
 
     @property
     def bot_tokens(self) -> tuple[str, ...]:

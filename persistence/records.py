@@ -85,7 +85,7 @@ class LoadedPlayer:
 class OwnedElsewhere:
     """A player that cannot be claimed: another node's lease on it is live."""
 
-    id: int
+    public_id: UUID
     node: str  #: the owner's name
     url: str  #: the owner's own socket address, "" if it published none
 

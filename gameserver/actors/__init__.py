@@ -1,0 +1,9 @@
+"""Who owns which state, and in which order its messages run.
+
+actor       what an actor is; its cell: mailbox, turns, phases
+registry    key -> cell: single-flight activation in batches, passivation, reload
+supervisor  a turn that raised: log it, answer it, quarantine who raises too often
+messages    what a player's actor is told, and whom it answers
+player      the player's actor;  lineage  one queue of operations and its cursor;  feed  the player's own channel
+player_loader  claims players in the database and makes actors of them
+"""

@@ -1,0 +1,99 @@
+"""What a player's turns wrote since the last flush, as one value that commits whole.
+
+Tap income gathers in `unposted_mpt` and reaches the ledger as one posting at most every `POST_EVERY_MS` and at
+passivation (architecture §4.7: one row per player and flush would be 0.7 TB a day). Level rewards are posted one by
+one; their keys are deterministic, so the database refuses to pay a level twice, whatever the process does.
+"""
+
+from hotpath import rules
+from hotpath.player_state import PlayerState
+from persistence.records import Account, LedgerKind, LedgerPosting, PlayerColumns, PlayerWrites
+
+POST_EVERY_MS = 60_000  #: tap income reaches the ledger at most this often
+
+
+class Journal:
+    """The unwritten part of one player.
+
+    Args:
+        player_id: the player.
+        owner_epoch: fencing token of this activation.
+        state: as it was loaded, that is, as it is in the database.
+        now_ms: the present.
+    """
+
+    __slots__ = (
+        "_cursors",
+        "_grants",
+        "_lifetime_mpt",
+        "_owner_epoch",
+        "_player_id",
+        "_posted_at_ms",
+        "_posted_mpt",
+        "_postings",
+        "_revision",
+        "_rewarded_level",
+    )
+
+    def __init__(self, player_id: int, owner_epoch: int, state: PlayerState, now_ms: int) -> None:
+        self._player_id = player_id
+        self._owner_epoch = owner_epoch
+        self._cursors: dict[bytes, int] = {}
+        self._grants: list[int] = []
+        self._postings = 0
+        self._posted_at_ms = now_ms
+        self._posted_mpt = state.balance_mpt - state.unposted_mpt
+        self._lifetime_mpt = state.lifetime_mpt
+        self._rewarded_level = state.level
+        self._revision = state.revision
+
+    def cursor_moved(self, lineage: bytes, seq: int) -> None:
+        """`seq` is the highest operation of `lineage` consumed."""
+        self._cursors[lineage] = seq
+
+    def grant_applied(self, grant_id: int) -> None:
+        """The row of `player_grants` is used up."""
+        self._grants.append(grant_id)
+
+    def take(self, state: PlayerState, now_ms: int, *, release: bool) -> PlayerWrites | None:
+        """Close this stretch: its writes, or None when nothing has changed.
+
+        Args:
+            state: the player now; its unposted income is moved to the ledger when that is due.
+            now_ms: the present.
+            release: the actor is leaving: post everything and give the player up.
+        """
+        if not (release or self._cursors or self._grants or state.revision != self._revision):
+            return None
+        postings = [
+            self._post(LedgerKind.LEVEL_REWARD, f"level:{self._player_id}:{level}", reward_mpt, now_ms)
+            for level in range(self._rewarded_level + 1, state.level + 1)
+            if (reward_mpt := rules.level_rewards_mpt(level - 1, level))
+        ]
+        if state.unposted_mpt and (release or now_ms - self._posted_at_ms >= POST_EVERY_MS):
+            self._posted_at_ms = now_ms
+            self._postings += 1
+            key = f"taps:{self._player_id}:{self._owner_epoch}:{self._postings}"
+            postings.append(self._post(LedgerKind.TAP_INCOME, key, state.take_unposted(), now_ms))
+        minted_mpt = state.lifetime_mpt - self._lifetime_mpt
+        writes = PlayerWrites(
+            player_id=self._player_id,
+            owner_epoch=self._owner_epoch,
+            columns=PlayerColumns(*state.columns()),
+            minted_mpt=minted_mpt,
+            burned_mpt=0,
+            cursors=self._cursors,
+            postings=tuple(postings),
+            applied_grants=tuple(self._grants),
+            release=release,
+        )
+        self._cursors = {}
+        self._grants = []
+        self._lifetime_mpt = state.lifetime_mpt
+        self._rewarded_level = state.level
+        self._revision = state.revision
+        return writes
+
+    def _post(self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int) -> LedgerPosting:
+        self._posted_mpt += amount_mpt
+        return LedgerPosting(key, kind, Account.MINT, amount_mpt, self._posted_mpt, at_ms)

@@ -1,0 +1,188 @@
+"""What a player's actor is told, and whom it answers.
+
+`Origin` is a session as far as actors know it; the session itself lives in a higher layer.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+from gameserver.actors.actor import Message
+from gameserver.errors import WireError
+from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Position, Result, State
+from gameserver.wire.ops import CloseCode
+from persistence.records import GrantRow
+
+if TYPE_CHECKING:
+    from gameserver.actors.player import PlayerActor
+
+MERGED_TAPS = 1_024  #: TAP frames that one waiting run holds at most
+
+
+@dataclass(frozen=True, slots=True)
+class Welcomed:
+    """What an attachment tells the session."""
+
+    public_id: UUID
+    applied_seq: int
+    durable_seq: int
+    state: State
+    channels: dict[str, ChannelState]
+
+
+class Origin(Protocol):
+    """Where operations come from and answers go."""
+
+    #: What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None.
+    blocked: tuple[int, WireError] | None
+
+    @property
+    def lineage(self) -> bytes:
+        """The lineage (16 bytes) its operations belong to."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether nothing can be sent any more."""
+        ...
+
+    def welcome(self, welcomed: Welcomed) -> None:
+        """The attachment succeeded."""
+        ...
+
+    def tapped(self, frame: bytes, durable_seq: int) -> None:
+        """Send an encoded TAPPED frame that tells `durable_seq`."""
+        ...
+
+    def reply(self, message: Result | ErrorFrame) -> None:
+        """Answer an operation."""
+        ...
+
+    def publish(self, event: Event) -> None:
+        """Send a lossless event."""
+        ...
+
+    def refuse(self, seq: int, error: WireError) -> None:
+        """Answer operation `seq` with `error`; a retryable one blocks the lineage until `seq` comes again."""
+        ...
+
+    def durable(self, durable_seq: int) -> None:
+        """Every operation up to `durable_seq` is committed; need not be sent at once."""
+        ...
+
+    def turned_away(self, error: WireError) -> None:
+        """The attachment failed; say goodbye as `error` demands."""
+        ...
+
+    def goodbye(self, code: CloseCode, reason: str) -> None:
+        """End the connection with `code`."""
+        ...
+
+
+#: What an action does within its turn: (actor, args, now in ms) → result; raises `WireError` to refuse.
+Handler = Callable[["PlayerActor", Any, int], Any]
+
+
+class _Unmerged:
+    __slots__ = ()
+
+    def merge(self, later: Message) -> bool:
+        """Stands alone."""
+        del later
+        return False
+
+
+@dataclass(slots=True, eq=False)
+class Attach(_Unmerged):
+    """A socket says HELLO for this player."""
+
+    origin: Origin
+    channels: Mapping[str, Position]  #: what the client has seen
+    control = False
+    writes = False
+
+    def refuse(self, error: WireError) -> None:
+        """The player cannot be had."""
+        self.origin.turned_away(error)
+
+
+@dataclass(slots=True, eq=False)
+class Detach(_Unmerged):
+    """The socket is gone."""
+
+    origin: Origin
+    control = True
+    writes = False
+
+    def refuse(self, error: WireError) -> None:
+        """Nobody is left to be told."""
+
+
+@dataclass(slots=True, eq=False)
+class Taps:
+    """TAP frames in the order of their arrival; frames that wait behind each other become one message.
+
+    Their taps need not be summed: at one `now` and one multiplier every split pays the same (a tested property), so
+    one turn over all of them is the sum, answered one by one.
+    """
+
+    frames: list[tuple[Origin, int, int]] = field(default_factory=list)  #: (origin, seq, count)
+    control = False
+    writes = True
+
+    def merge(self, later: Message) -> bool:
+        """Take the later frames in, up to `MERGED_TAPS`."""
+        if not isinstance(later, Taps) or len(self.frames) + len(later.frames) > MERGED_TAPS:
+            return False
+        self.frames.extend(later.frames)
+        return True
+
+    def refuse(self, error: WireError) -> None:
+        """Each frame is answered."""
+        for origin, seq, _ in self.frames:
+            origin.refuse(seq, error)
+
+
+@dataclass(slots=True, eq=False)
+class Operate(_Unmerged):
+    """An ACTION whose arguments have been decoded."""
+
+    origin: Origin
+    seq: int
+    name: str
+    args: Any
+    handler: Handler
+    writes: bool = True  #: False for an action that only reads
+    control = False
+
+    def refuse(self, error: WireError) -> None:
+        """The operation is answered."""
+        self.origin.refuse(self.seq, error)
+
+
+@dataclass(slots=True, eq=False)
+class Spoil(_Unmerged):
+    """An operation with a good seq that is wrong elsewhere: a final error, which consumes the seq."""
+
+    origin: Origin
+    seq: int
+    error: WireError
+    control = False
+    writes = True
+
+    def refuse(self, error: WireError) -> None:
+        """The operation is answered."""
+        self.origin.refuse(self.seq, error)
+
+
+@dataclass(slots=True, eq=False)
+class Grant(_Unmerged):
+    """Something is owed to the player (a row of `player_grants`)."""
+
+    row: GrantRow
+    control = False
+    writes = True
+
+    def refuse(self, error: WireError) -> None:
+        """The row stays; it is applied with the next notice or activation."""

@@ -1,0 +1,355 @@
+"""The player's actor: the only writer of one player's state, in memory and in the database.
+
+A turn is `(state, message, now) → (state', answers, events, writes)`. Everything the turns wrote since the last flush
+is handed to the write-behind by `take_writes` as one value that commits whole (`journal.py`).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from uuid import UUID
+
+import msgspec
+
+from gameserver.actors.actor import Message
+from gameserver.actors.feed import CHANNEL, Feed
+from gameserver.actors.journal import Journal
+from gameserver.actors.lineage import Lineage
+from gameserver.actors.messages import (
+    Attach,
+    Detach,
+    Grant,
+    Operate,
+    Origin,
+    Spoil,
+    Taps,
+    Welcomed,
+)
+from gameserver.clock import Clock
+from gameserver.errors import Internal, WireError
+from gameserver.logs import get_logger
+from gameserver.wire.catalogue import LevelUp, RankUp
+from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Repeated, Result, State
+from gameserver.wire.ops import CloseCode
+from hotpath import rules
+from hotpath.player_state import PlayerState, World
+from hotpath.tap_codec import encode_tapped
+from persistence.records import GrantKind, GrantRow, LoadedPlayer, PlayerWrites
+
+MAX_SOCKETS = 8  #: of one player at once; the oldest goes
+
+log = get_logger(__name__)
+
+
+class PlayerActor:
+    """One player in memory.
+
+    Args:
+        loaded: what the claim brought.
+        world: what all players of the node share in a tap.
+        clock: the present, for flushes; turns are told theirs.
+        mark_dirty: called when there is something to write; cheap and idempotent.
+        dropped: called with (public id, reason) when the state in memory must not be used any more.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_dropped",
+        "_feed",
+        "_grants",
+        "_journal",
+        "_lineages",
+        "_mark_dirty",
+        "_origins",
+        "_world",
+        "display_name",
+        "player_id",
+        "public_id",
+        "releasing",
+        "state",
+    )
+
+    def __init__(
+        self,
+        loaded: LoadedPlayer,
+        *,
+        world: World,
+        clock: Clock,
+        mark_dirty: "Callable[[PlayerActor], None]",
+        dropped: Callable[[UUID, str], None],
+    ) -> None:
+        now_ms = clock.now_ms()
+        self.player_id = loaded.id
+        self.public_id = loaded.public_id
+        self.display_name = loaded.display_name
+        self.state = PlayerState(**dataclasses.asdict(loaded.columns), generation=loaded.generation)
+        self.releasing = False  #: the next writes are the last: they give the player up
+        self._world = world
+        self._clock = clock
+        self._mark_dirty = mark_dirty
+        self._dropped = dropped
+        self._origins: list[Origin] = []
+        self._lineages = {lineage: Lineage(seq) for lineage, seq in loaded.cursors.items()}
+        self._feed = Feed(loaded.owner_epoch)
+        self._grants: set[int] = set()
+        self._journal = Journal(loaded.id, loaded.owner_epoch, self.state, now_ms)
+        for grant in loaded.grants:
+            self._apply_grant(grant, now_ms)
+
+    # What others ask of it
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a socket is attached."""
+        return bool(self._origins)
+
+    def snapshot(self, now_ms: int) -> State:
+        """The state as clients see it: whole, and right for `now_ms`."""
+        state = self.state
+        return State(
+            tokens_mpt=state.balance_mpt,
+            xp=state.xp,
+            level=state.level,
+            rank=rules.RANK_NAMES[state.rank],
+            energy=state.energy(now_ms),
+            energy_cap=state.energy_cap,
+            energy_regen_mps=state.energy_regen_mps,
+            combo=state.combo_at(now_ms),
+            generation=state.generation,
+            tap_level=state.tap_level,
+            multiplier_bp=state.multiplier_bp(now_ms, self._world),
+            streak_days=state.streak_days,
+        )
+
+    def expel(self, reason: str) -> None:
+        """Tell every socket to resynchronise; its state here is not used any more."""
+        for origin in list(self._origins):
+            origin.goodbye(CloseCode.RESYNC, reason)
+        self._origins.clear()
+
+    # What the write-behind asks of it
+
+    def take_writes(self) -> PlayerWrites | None:
+        """Everything since the last call, to be committed whole; None when there is nothing."""
+        return self._journal.take(self.state, self._clock.now_ms(), release=self.releasing)
+
+    def committed(self, writes: PlayerWrites) -> None:
+        """`writes` are in the database."""
+        for key, seq in writes.cursors.items():
+            lineage = self._lineages.get(key)
+            if lineage is not None:
+                lineage.cursor.confirm(seq)
+                if lineage.origin is not None:
+                    lineage.origin.durable(seq)
+
+    def fenced(self) -> None:
+        """Another owner claimed the player: nothing of this state may be written any more."""
+        self._dropped(self.public_id, "the player is served elsewhere now")
+
+    def rejected(self, writes: PlayerWrites, error: Exception) -> None:
+        """PostgreSQL refused `writes` for good: what it holds is the truth, not this state."""
+        log.error("the database refused a player's writes", player=self.player_id, writes=repr(writes), exc_info=error)
+        self._dropped(self.public_id, "the last operations could not be kept")
+
+    # Turns
+
+    def handle(self, message: Message, now_ms: int) -> None:
+        """One turn.
+
+        Raises:
+            Exception: a bug of ours; nothing has changed then.
+        """
+        match message:
+            case Taps():
+                while message.frames:
+                    self._tap(*message.frames[0], now_ms)
+                    message.frames.pop(0)
+            case Operate():
+                self._operate(message, now_ms)
+            case Spoil():
+                self._spoil(message)
+            case Attach():
+                self._attach(message, now_ms)
+            case Detach():
+                self._detach(message.origin)
+                self.state.mark_seen(now_ms)
+                self._mark_dirty(self)
+            case Grant():
+                self._apply_grant(message.row, now_ms)
+            case _:
+                raise TypeError(f"a player's actor does not understand {message!r}")
+
+    def failed(self, message: Message) -> Message | None:
+        """The turn raised: consume the operation, answer `internal`, give back what of the message is still to do."""
+        internal = Internal("the server failed at this operation; it is consumed and changed nothing")
+        match message:
+            case Taps():
+                origin, seq, _ = message.frames.pop(0)
+                self._spoil(Spoil(origin, seq, internal))
+                return message if message.frames else None
+            case Operate():
+                self._spoil(Spoil(message.origin, message.seq, internal))
+            case Attach():
+                message.origin.goodbye(CloseCode.RESYNC, "the server failed; connect again")
+            case _:
+                pass
+        return None
+
+    def _tap(self, origin: Origin, seq: int, count: int, now_ms: int) -> None:
+        lineage = self._admit(origin, seq)
+        if lineage is None:
+            return
+        state, cursor = self.state, lineage.cursor
+        accepted = 0
+        level = state.level
+        if seq > cursor.applied_seq:
+            accepted = state.apply_taps(count, now_ms, self._world)
+            self._consume(lineage, origin, seq)
+        origin.tapped(
+            encode_tapped(
+                seq,
+                accepted,
+                state.balance_mpt,
+                state.xp,
+                state.level,
+                state.energy(now_ms),
+                state.combo_at(now_ms),
+                cursor.durable_seq,
+            ),
+            cursor.durable_seq,
+        )
+        if state.level != level:
+            self._announce_levels(level, now_ms)
+
+    def _operate(self, message: Operate, now_ms: int) -> None:
+        origin, seq = message.origin, message.seq
+        lineage = self._admit(origin, seq)
+        if lineage is None:
+            return
+        if seq <= lineage.cursor.applied_seq:
+            self._repeat(lineage, origin, seq, now_ms)
+            return
+        before = self.state.snapshot()
+        level = self.state.level
+        answer: Result | ErrorFrame
+        try:
+            result = msgspec.Raw(msgspec.msgpack.encode(message.handler(self, message.args, now_ms)))
+        except WireError as error:
+            self.state.restore(before)
+            if error.retry_after_ms:
+                origin.refuse(seq, error)
+                return
+            answer = ErrorFrame.of(error, seq)
+            size_bytes = len(error.message)
+        except BaseException:
+            self.state.restore(before)
+            raise
+        else:
+            answer = Result(seq=seq, result=result, durable_seq=lineage.cursor.durable_seq)
+            size_bytes = len(result)
+        self._consume(lineage, origin, seq)
+        lineage.keep(answer, size_bytes)
+        origin.reply(answer)
+        if self.state.level != level:
+            self._announce_levels(level, now_ms)
+
+    def _repeat(self, lineage: Lineage, origin: Origin, seq: int, now_ms: int) -> None:
+        answer = lineage.answer(seq)
+        durable_seq = lineage.cursor.durable_seq
+        if answer is None:
+            answer = Result(seq=seq, result=Repeated(self.snapshot(now_ms)), durable_seq=durable_seq)
+        elif isinstance(answer, Result):
+            answer = Result(seq=seq, result=answer.result, durable_seq=durable_seq)
+        origin.reply(answer)
+
+    def _spoil(self, message: Spoil) -> None:
+        lineage = self._admit(message.origin, message.seq)
+        if lineage is not None:
+            if message.seq > lineage.cursor.applied_seq:
+                self._consume(lineage, message.origin, message.seq)
+            message.origin.refuse(message.seq, message.error)
+
+    def _attach(self, message: Attach, now_ms: int) -> None:
+        origin = message.origin
+        if origin.closed:
+            return
+        lineage = self._lineages.get(origin.lineage)
+        if lineage is None:
+            lineage = self._lineages[origin.lineage] = Lineage(0)
+        if lineage.origin is not None:
+            self._detach(older := lineage.origin)
+            older.goodbye(CloseCode.LINEAGE_TAKEN, "another socket goes on with this lineage")
+        if len(self._origins) >= MAX_SOCKETS:
+            self._detach(oldest := self._origins[0])
+            oldest.goodbye(CloseCode.TOO_MANY_SOCKETS, f"more than {MAX_SOCKETS} sockets of this player")
+        lineage.origin = origin
+        self._origins.append(origin)
+        self.state.reopen_bucket(now_ms)
+        missed: list[Event] | None = None
+        seen = message.channels.get(CHANNEL)
+        if seen is not None:
+            missed = self._feed.since(seen.epoch, seen.offset, now_ms)
+        position = ChannelState(self._feed.epoch, self._feed.offset, missed is not None)
+        origin.welcome(
+            Welcomed(
+                public_id=self.public_id,
+                applied_seq=lineage.cursor.applied_seq,
+                durable_seq=lineage.cursor.durable_seq,
+                state=self.snapshot(now_ms),
+                channels={CHANNEL: position},
+            )
+        )
+        for event in missed or ():
+            origin.publish(event)
+
+    def _detach(self, origin: Origin) -> None:
+        # Only what this very socket holds: an older connection's clean-up never harms a newer one.
+        if origin in self._origins:
+            self._origins.remove(origin)
+        lineage = self._lineages.get(origin.lineage)
+        if lineage is not None and lineage.origin is origin:
+            lineage.origin = None
+            if not lineage.cursor.applied_seq:
+                del self._lineages[origin.lineage]
+
+    def _admit(self, origin: Origin, seq: int) -> Lineage | None:
+        """The lineage of `origin`, or None where the operation must not run (and has been answered)."""
+        lineage = self._lineages.get(origin.lineage)
+        if lineage is None or lineage.origin is not origin:
+            return None  # taken over or gone meanwhile: the client sends again what was not answered
+        if origin.blocked is not None:
+            blocked_seq, error = origin.blocked
+            if seq > blocked_seq:
+                origin.refuse(seq, error)
+                return None
+            if seq == blocked_seq:
+                origin.blocked = None
+        return lineage
+
+    def _consume(self, lineage: Lineage, origin: Origin, seq: int) -> None:
+        lineage.cursor.advance(seq)
+        self._journal.cursor_moved(origin.lineage, seq)
+        self._mark_dirty(self)
+
+    def _apply_grant(self, grant: GrantRow, now_ms: int) -> None:
+        if grant.id in self._grants:
+            return
+        match grant.kind:
+            case GrantKind.FULL_ENERGY:
+                self.state.fill_energy(now_ms)
+        self._grants.add(grant.id)
+        self._journal.grant_applied(grant.id)
+        self._mark_dirty(self)
+
+    def _announce_levels(self, before: int, now_ms: int) -> None:
+        """One `level.up` for each level passed since `before`, one `rank.up` for each rank, in order."""
+        for level in range(before + 1, self.state.level + 1):
+            reward_mpt = rules.level_rewards_mpt(level - 1, level)
+            self._publish("level.up", LevelUp(level, reward_mpt), now_ms)
+            rank = rules.rank_of(level)
+            if rank != rules.rank_of(level - 1):
+                self._publish("rank.up", RankUp(rules.RANK_NAMES[rank], level), now_ms)
+
+    def _publish(self, name: str, data: object, now_ms: int) -> None:
+        event = self._feed.append(name, data, now_ms)
+        for origin in self._origins:
+            origin.publish(event)

@@ -1,0 +1,56 @@
+"""Claims players in the database, a batch at a time, and makes actors of them; writes those that leave."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from uuid import UUID
+
+from gameserver.actors.player import PlayerActor
+from gameserver.errors import Unavailable, WireError
+from persistence.errors import DatabaseUnavailable
+from persistence.records import LoadedPlayer, OwnedElsewhere
+
+RETRY_MS = 1_000  #: what peers are told while the database is away
+
+#: Claims players by public id; who does not exist is absent.
+Claim = Callable[[Sequence[UUID]], Awaitable[Sequence[LoadedPlayer | OwnedElsewhere]]]
+
+
+class Moved(WireError):
+    """The player is served by another node.
+
+    Args:
+        url: that node's own socket address; "" where it told none.
+    """
+
+    code = Unavailable.code
+
+    def __init__(self, url: str) -> None:
+        super().__init__("this player is served by another node", retry_after_ms=RETRY_MS)
+        self.url = url
+
+
+class PlayerLoader:
+    """The registry's loader for players.
+
+    Args:
+        claim: the database's side.
+        build: makes the actor of a claimed player.
+    """
+
+    def __init__(self, claim: Claim, build: Callable[[LoadedPlayer], PlayerActor]) -> None:
+        self._claim = claim
+        self._build = build
+
+    async def load(self, public_ids: Sequence[UUID]) -> Mapping[UUID, PlayerActor | WireError]:
+        """Claim and build; players that do not exist are absent.
+
+        Raises:
+            Unavailable: the database is away; nothing was claimed, or it is claimed again with the next try.
+        """
+        try:
+            found = await self._claim(public_ids)
+        except DatabaseUnavailable:
+            raise Unavailable("the database is away", retry_after_ms=RETRY_MS) from None
+        return {
+            player.public_id: Moved(player.url) if isinstance(player, OwnedElsewhere) else self._build(player)
+            for player in found
+        }

@@ -1,0 +1,248 @@
+"""Key -> cell: who is active, how one becomes active, and how one goes to rest.
+
+Activation is single-flight: whoever asks for an actor that is not there shares one load. One load is in flight at a
+time; who arrives meanwhile is the next batch of up to `BATCH_KEYS`, and the wait before a batch grows from
+`MIN_WAIT_S` to `MAX_WAIT_S` while batches are large, so that a storm of 10 000 reconnects is some dozens of
+transactions (architecture §3.4). Passivation: stop → stash arrivals → flush and wait for the commit → drop → replay
+the stash into a new activation (§3.7).
+"""
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import trio
+
+from gameserver.actors.actor import A, Cell, Message, Phase
+from gameserver.actors.supervisor import Supervisor
+from gameserver.clock import Clock
+from gameserver.errors import NotFound, Unavailable, WireError
+from gameserver.logs import get_logger
+from gameserver.timing_wheel import TimingWheel
+
+BATCH_KEYS = 1_000
+MIN_WAIT_S = 0.005
+MAX_WAIT_S = 0.050
+LARGE_BATCH_KEYS = 50  #: from here on it pays to wait for company
+IDLE_MS = 300_000  #: passivated after this long without a message
+SWEEP_S = 1.0
+LOAD_RETRY_MS = 1_000  #: what refused peers are told while loading fails
+
+K = TypeVar("K", bound=Hashable)
+log = get_logger(__name__)
+
+#: Loads a batch: for each key the actor, or the error its messages are refused with; absent = no such actor.
+Loader = Callable[[Sequence[K]], Awaitable[Mapping[K, A | WireError]]]
+#: Writes everything of an actor that is leaving; returns when it is committed or when that can never be.
+Flush = Callable[[A], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryStatistics:
+    """A registry at one moment."""
+
+    active: int  #: actors in memory
+    loading: int  #: waiting for their state
+    stopping: int  #: waiting for their last flush
+    mailbox_messages: int  #: waiting in all mailboxes
+    mailbox_max_messages: int  #: the longest mailbox
+    activations_total: int
+    load_batches_total: int
+    load_failures_total: int
+    passivations_total: int
+    turn_failures_total: int  #: turns that raised
+    quarantines_total: int
+
+
+class Registry(Generic[K, A]):
+    """All actors of one kind on this node.
+
+    Args:
+        load: loads a batch of actors.
+        flush: writes a leaving actor.
+        clock: the present, for turns and idleness.
+        may_passivate: asked before an idle actor is written and dropped; dirty actors stay while the database is away.
+        observe_turn_s: told what sampled turns took.
+        idle_ms: passivate after this long without a message and with nobody attached.
+
+    Resources: `run` must be running for anything to be activated, drained or passivated.
+    """
+
+    def __init__(
+        self,
+        *,
+        load: Loader[K, A],
+        flush: Flush[A],
+        clock: Clock,
+        may_passivate: Callable[[], bool],
+        observe_turn_s: Callable[[float], None],
+        idle_ms: int = IDLE_MS,
+    ) -> None:
+        self._load = load
+        self._flush = flush
+        self._clock = clock
+        self._may_passivate = may_passivate
+        self._observe_turn_s = observe_turn_s
+        self._idle_ms = idle_ms
+        self._cells: dict[K, Cell[A]] = {}
+        self._wanted: list[K] = []
+        self._wake_loader = trio.Event()
+        self._nursery: trio.Nursery | None = None
+        self._stopping = 0
+        self._activations = self._batches = self._load_failures = self._passivations = 0
+        self._sweeps: TimingWheel[tuple[K, Cell[A]]] = TimingWheel(clock.now_ms(), tick_ms=1_000, slots=512)
+        self.supervisor: Supervisor[K, A] = Supervisor(
+            clock, lambda key, cell: self._sweeps.schedule((key, cell), cell.quarantined_until_ms)
+        )
+
+    def deliver(self, key: K, message: Message) -> None:
+        """Give `message` to the actor `key`, activating it first if it is not there."""
+        self.cell(key).deliver(message)
+
+    def cell(self, key: K) -> Cell[A]:
+        """The actor's cell; a new one is queued for loading. Valid until its phase is GONE."""
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = Cell(
+                clock=self._clock,
+                start_drain=self._start_drain,
+                observe_turn_s=self._observe_turn_s,
+                on_failure=lambda cell, message, error: self.supervisor.turn_raised(key, cell, message, error),
+            )
+            self._cells[key] = cell
+            self._wanted.append(key)
+            self._wake_loader.set()
+        return cell
+
+    def active(self, key: K) -> A | None:
+        """The actor if it is in memory and active."""
+        cell = self._cells.get(key)
+        return cell.actor if cell is not None and cell.phase is Phase.ACTIVE else None
+
+    def discard(self, key: K, reason: str) -> None:
+        """The actor's state is no longer ours or no longer right: expel who is attached, drop it unwritten.
+
+        What is stashed goes to a new activation, which loads the truth from the database.
+        """
+        cell = self._cells.get(key)
+        if cell is None or cell.actor is None or cell.phase is Phase.GONE:
+            return
+        cell.phase = Phase.GONE
+        cell.actor.expel(reason)
+        self._drop(key, cell)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Load, drain and passivate until cancelled."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._load_forever)
+            nursery.start_soon(self._sweep_forever)
+            task_status.started()
+
+    async def passivate_all(self) -> None:
+        """Write and drop every actor; returns when all are gone. Bound it with a cancel scope."""
+        async with trio.open_nursery() as nursery:
+            for key, cell in list(self._cells.items()):
+                if cell.phase is Phase.ACTIVE:
+                    nursery.start_soon(self._passivate, key, cell)
+
+    def statistics(self) -> RegistryStatistics:
+        """The registry now."""
+        cells = self._cells.values()
+        depths = [cell.depth for cell in cells]
+        loading = sum(cell.phase is Phase.LOADING for cell in cells)
+        return RegistryStatistics(
+            active=len(depths) - loading - self._stopping,
+            loading=loading,
+            stopping=self._stopping,
+            mailbox_messages=sum(depths),
+            mailbox_max_messages=max(depths, default=0),
+            activations_total=self._activations,
+            load_batches_total=self._batches,
+            load_failures_total=self._load_failures,
+            passivations_total=self._passivations,
+            turn_failures_total=self.supervisor.failures_total,
+            quarantines_total=self.supervisor.quarantines_total,
+        )
+
+    def _start_drain(self, cell: Cell[A]) -> None:
+        assert self._nursery is not None, "the registry is not running"
+        self._nursery.start_soon(cell.drain)
+
+    async def _load_forever(self) -> None:
+        wait_s = MIN_WAIT_S
+        while True:
+            await self._wake_loader.wait()
+            await trio.sleep(wait_s)
+            keys, self._wanted = self._wanted[:BATCH_KEYS], self._wanted[BATCH_KEYS:]
+            if not self._wanted:
+                self._wake_loader = trio.Event()
+            wait_s = min(wait_s * 2, MAX_WAIT_S) if len(keys) >= LARGE_BATCH_KEYS else MIN_WAIT_S
+            await self._load_batch(keys)
+
+    async def _load_batch(self, keys: Sequence[K]) -> None:
+        self._batches += 1
+        try:
+            loaded = await self._load(keys)
+        except WireError as error:
+            self._load_failures += 1
+            loaded = dict.fromkeys(keys, error)
+        except Exception:  # a loader's bug must not end every other activation
+            self._load_failures += 1
+            log.exception("loading actors failed", count=len(keys))
+            unavailable = Unavailable("this player cannot be loaded just now", retry_after_ms=LOAD_RETRY_MS)
+            loaded = dict.fromkeys(keys, unavailable)
+        now_ms = self._clock.now_ms()
+        for key in keys:
+            cell = self._cells[key]
+            found = loaded.get(key)
+            if found is None or isinstance(found, WireError):
+                cell.phase = Phase.GONE
+                del self._cells[key]
+                for message in cell.take_stash():
+                    message.refuse(found or NotFound("there is no such player"))
+            else:
+                self._activations += 1
+                cell.activate(found)
+                self._sweeps.schedule((key, cell), now_ms + self._idle_ms)
+
+    async def _sweep_forever(self) -> None:
+        assert self._nursery is not None
+        while True:
+            await trio.sleep(SWEEP_S)
+            now_ms = self._clock.now_ms()
+            for key, cell in self._sweeps.advance(now_ms):
+                if cell.phase is not Phase.ACTIVE or cell.actor is None:
+                    continue
+                if cell.quarantined_until_ms:
+                    due_ms = cell.quarantined_until_ms
+                    if due_ms <= now_ms:
+                        cell.actor.expel("resynchronise after repeated errors")
+                elif cell.actor.in_use or not self._may_passivate():
+                    due_ms = now_ms + self._idle_ms
+                else:
+                    due_ms = cell.last_turn_ms + self._idle_ms
+                if due_ms > now_ms:
+                    self._sweeps.schedule((key, cell), due_ms)
+                else:
+                    self._nursery.start_soon(self._passivate, key, cell)
+
+    async def _passivate(self, key: K, cell: Cell[A]) -> None:
+        if cell.phase is not Phase.ACTIVE or cell.actor is None:
+            return
+        cell.phase = Phase.STOPPING
+        self._stopping += 1
+        try:
+            await self._flush(cell.actor)
+        finally:
+            self._stopping -= 1
+        if self._cells.get(key) is cell:
+            cell.phase = Phase.GONE
+            self._passivations += 1
+            self._drop(key, cell)
+
+    def _drop(self, key: K, cell: Cell[A]) -> None:
+        del self._cells[key]
+        self.supervisor.forget(key)
+        for message in cell.take_stash():
+            self.deliver(key, message)

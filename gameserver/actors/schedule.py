@@ -1,0 +1,56 @@
+"""What happens at fixed times, whoever is playing: the hour's emission.
+
+Emission is fixed once per UTC hour by the first node to ask; until a node has heard the new hour's, the previous one
+applies (game rules, "Emission").
+"""
+
+from collections.abc import Awaitable, Callable
+
+import trio
+
+from gameserver.clock import Clock
+from gameserver.logs import get_logger
+from hotpath import rules
+from hotpath.player_state import World
+from persistence.errors import DatabaseUnavailable
+
+HOUR_MS = 3_600_000
+LOOK_S = 5.0  #: between two looks at the clock
+
+log = get_logger(__name__)
+
+#: Fixes the hour (number since 1970) if nobody has, and returns the gross mPT minted before it.
+FixHour = Callable[[int], Awaitable[int]]
+
+
+async def keep_emission(
+    world: World,
+    fix_hour: FixHour,
+    *,
+    scale_pt: int,
+    clock: Clock,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Set the world's emission now, and then each hour, until cancelled.
+
+    Args:
+        world: shared by all players of this node.
+        fix_hour: the database's side.
+        scale_pt: S of the formula.
+        clock: the present.
+        task_status: started once the present hour applies.
+    """
+    applied_hour = -1
+    while True:
+        hour = clock.now_ms() // HOUR_MS
+        if hour != applied_hour:
+            try:
+                minted_mpt = await fix_hour(hour)
+            except DatabaseUnavailable:
+                log.warning("the hour's emission could not be read; the previous one applies")
+            else:
+                world.emission_bp = rules.emission_bp(minted_mpt // rules.MPT_PER_PT, scale_pt)
+                if applied_hour < 0:
+                    task_status.started()
+                applied_hour = hour
+        await trio.sleep(LOOK_S)

@@ -1,0 +1,58 @@
+"""What happens when a turn raises: our own bug, contained to the operation that met it.
+
+The first few are answered `internal` one by one. An actor that raises more than `FAILURES` times within `WINDOW_MS` is
+quarantined for `QUARANTINE_MS`: reads work, writes are told to come back; then it is loaded anew (architecture §3.3).
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+from gameserver.actors.actor import A, Cell, Message
+from gameserver.clock import Clock
+from gameserver.logs import get_logger
+
+FAILURES = 3  #: tolerated within the window
+WINDOW_MS = 60_000
+QUARANTINE_MS = 60_000
+
+K = TypeVar("K", bound=Hashable)
+log = get_logger(__name__)
+
+
+class Supervisor(Generic[K, A]):
+    """Counts the failures of cells and quarantines those that fail too often.
+
+    Args:
+        clock: the present.
+        on_quarantine: told the key and the cell, so that the reload at the quarantine's end can be scheduled.
+    """
+
+    def __init__(self, clock: Clock, on_quarantine: Callable[[K, Cell[A]], None]) -> None:
+        self._clock = clock
+        self._on_quarantine = on_quarantine
+        self._failures: dict[K, deque[int]] = {}
+        self.failures_total = 0
+        self.quarantines_total = 0
+
+    def turn_raised(self, key: K, cell: Cell[A], message: Message, error: Exception) -> None:
+        """Log `error` once with its input, answer the operation, and quarantine the cell if it was one too many."""
+        now_ms = self._clock.now_ms()
+        self.failures_total += 1
+        log.error("a turn raised", actor=str(key), message=repr(message), exc_info=error)
+        assert cell.actor is not None
+        rest = cell.actor.failed(message)
+        if rest is not None:
+            cell.deliver_first(rest)
+        recent = self._failures.setdefault(key, deque(maxlen=FAILURES + 1))
+        recent.append(now_ms)
+        if len(recent) > FAILURES and now_ms - recent[0] <= WINDOW_MS:
+            self._failures.pop(key)
+            self.quarantines_total += 1
+            cell.quarantined_until_ms = now_ms + QUARANTINE_MS
+            log.error("actor quarantined", actor=str(key), for_ms=QUARANTINE_MS)
+            self._on_quarantine(key, cell)
+
+    def forget(self, key: K) -> None:
+        """The actor is gone; so are its failures."""
+        self._failures.pop(key, None)

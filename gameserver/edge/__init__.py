@@ -1,0 +1,11 @@
+"""Sockets and sessions.
+
+listener    opens the port, takes connections, sends them away at a drain
+upgrade     which opening handshakes are accepted
+portable    one connection on trio-websocket: bytes in, frames out
+session     sans-I/O: is given payloads, queues frames; its life is a transition table
+login       HELLO: who is it?
+dispatch    which action runs what: the game's table of contents
+outbox      the bounded queue of frames to one socket
+heartbeat   the one task that looks after all sessions' deadlines
+"""

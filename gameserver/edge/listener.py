@@ -1,0 +1,138 @@
+"""Opens the game port, takes connections, and at a drain sends the sessions away in batches.
+
+A bug in one connection ends that connection: it is logged once, here, and its client may come back.
+"""
+
+import errno
+import functools
+import random
+import ssl
+from collections.abc import Callable, Collection, Sequence
+
+import trio
+
+from gameserver.edge.portable import Connection, Stream
+from gameserver.edge.session import Counters, Session, State, Surroundings
+from gameserver.errors import OperatorError
+from gameserver.logs import get_logger
+from gameserver.wire.ops import CloseCode
+
+BACKLOG = 4_096
+DRAIN_BATCH = 500  #: sessions told to go at once …
+DRAIN_PAUSE_S = 0.1  #: … this far apart
+RECONNECT_WITHIN_MS = 3_000  #: clients come back at a random moment within this
+
+log = get_logger(__name__)
+
+
+class Listener:
+    """The game socket.
+
+    Args:
+        shared: what all sessions share.
+        allowed_origins: Origin headers that may connect; empty = any.
+        tls: for TLS inside the process; None = plain.
+    """
+
+    def __init__(self, shared: Surroundings, *, allowed_origins: Collection[str], tls: ssl.SSLContext | None) -> None:
+        self._shared = shared
+        self._allowed_origins = allowed_origins
+        self._tls = tls
+        self._sessions: set[Session] = set()
+        self._accepting = trio.CancelScope()
+        self._empty = trio.Event()
+        self.connections_total = 0
+
+    @property
+    def counters(self) -> Counters:
+        """What the sessions did."""
+        return self._shared.counters
+
+    def sessions_in(self, state: State) -> int:
+        """How many sessions are in `state`."""
+        return sum(session.state is state for session in self._sessions)
+
+    async def run(
+        self,
+        sockets: Sequence[trio.SocketListener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until cancelled.
+
+        Args:
+            sockets: bound by `open_port`; owned and closed here.
+            task_status: started once connections are taken.
+        """
+        listeners = [trio.SSLListener(each, self._tls) if self._tls else each for each in sockets]
+        async with trio.open_nursery() as connections:
+            with self._accepting:
+                async with trio.open_nursery() as accepting:
+                    serve = functools.partial(trio.serve_listeners, self._serve, handler_nursery=connections)
+                    await accepting.start(serve, listeners)
+                    task_status.started()
+
+    async def drain(self) -> None:
+        """Take no more connections, tell every session to reconnect elsewhere or later, wait until all are gone."""
+        self._accepting.cancel()
+        waiting = [session for session in self._sessions if session.state is not State.DRAINING]
+        random.shuffle(waiting)
+        for start in range(0, len(waiting), DRAIN_BATCH):
+            if start:
+                await trio.sleep(DRAIN_PAUSE_S)
+            for session in waiting[start : start + DRAIN_BATCH]:
+                after_ms = random.randrange(RECONNECT_WITHIN_MS)  # noqa: S311 - spreads load, guards nothing
+                session.goodbye(CloseCode.DRAIN, "the server restarts", reconnect_after_ms=after_ms)
+        while self._sessions:
+            self._empty = trio.Event()
+            await self._empty.wait()
+
+    def crashed(self, session: Session, error: Exception) -> None:
+        """A session's own code raised: log it once, end that session with 1011."""
+        self._shared.counters.crashes_total += 1
+        log.error("a session crashed", state=session.state.name, exc_info=error)
+        session.close(CloseCode.INTERNAL_ERROR, "the server failed")
+
+    async def _serve(self, stream: Stream) -> None:
+        self.connections_total += 1
+        connection = Connection(stream, self._open, self._allowed_origins, self.crashed)
+        try:
+            await connection.serve()
+        except* Exception:  # one connection's bug must not reach the others
+            self._shared.counters.crashes_total += 1
+            log.exception("a connection crashed")
+        finally:
+            if connection.session is not None:
+                self._sessions.discard(connection.session)
+            if not self._sessions:
+                self._empty.set()
+
+    def _open(self, wake: Callable[[], None], abort: Callable[[], None]) -> Session:
+        session = Session(self._shared, wake=wake, abort=abort)
+        self._sessions.add(session)
+        return session
+
+
+async def open_port(host: str, port: int, variable: str) -> list[trio.SocketListener]:
+    """Bind a port; connections queue in the kernel until somebody accepts them.
+
+    Args:
+        host: address to bind.
+        port: port to bind; 0 = any free one.
+        variable: the setting that names the port, for the sentence.
+
+    Raises:
+        OperatorError: the port is taken, or the address is not ours.
+    """
+    try:
+        return await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+    except OSError as error:
+        causes = error.__cause__.exceptions if isinstance(error.__cause__, BaseExceptionGroup) else [error.__cause__]
+        codes = {cause.errno for cause in (error, *causes) if isinstance(cause, OSError)}
+        if errno.EADDRINUSE in codes:
+            sentence = f"port {port} on {host} is taken; stop what uses it or set {variable} to another port."
+        elif codes & {errno.EACCES, errno.EPERM}:
+            sentence = f"port {port} on {host} needs rights this user does not have; set {variable} to one above 1023."
+        else:
+            sentence = f"cannot listen on {host} port {port} ({error.strerror or error}); check the address."
+        raise OperatorError(sentence) from None

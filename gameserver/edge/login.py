@@ -1,0 +1,64 @@
+"""HELLO: who is it?
+
+An access token is checked on the spot, without the database. `init_data` is a login: it may create the player, so it
+waits for the database in a task of its own. Nothing of the player is touched before the credential is good.
+"""
+
+from uuid import UUID
+
+import trio
+
+from gameserver.actors.player import PlayerActor
+from gameserver.actors.registry import Registry
+from gameserver.edge.session import Session
+from gameserver.errors import Unavailable, WireError
+from gameserver.identity.accounts import Accounts
+from gameserver.logs import get_logger
+from gameserver.wire.messages import Hello
+from persistence.errors import DatabaseUnavailable
+
+RETRY_MS = 1_000
+
+log = get_logger(__name__)
+
+
+class LoginDoor:
+    """Lets sessions in.
+
+    Args:
+        accounts: checks credentials.
+        players: where the players' actors are.
+        nursery: logins by init_data run in it.
+    """
+
+    def __init__(self, accounts: Accounts, players: Registry[UUID, PlayerActor], nursery: trio.Nursery) -> None:
+        self._accounts = accounts
+        self._players = players
+        self._nursery = nursery
+
+    def greet(self, session: Session, hello: Hello) -> None:
+        """Check the credential, then have the session join its player or turn it away."""
+        if hello.body.token is None:
+            self._nursery.start_soon(self._log_in, session, hello)
+            return
+        try:
+            claims = self._accounts.verify(hello.body.token)
+        except WireError as error:
+            session.turned_away(error)
+        else:
+            session.join(self._players.cell(claims.player), hello, str(claims.session), None)
+
+    async def _log_in(self, session: Session, hello: Hello) -> None:
+        assert hello.body.init_data is not None
+        try:
+            login = await self._accounts.login_telegram(hello.body.init_data, hello.body.client)
+        except WireError as error:
+            session.turned_away(error)
+        except DatabaseUnavailable:
+            session.turned_away(Unavailable("the database is away", retry_after_ms=RETRY_MS))
+        except Exception:  # one failed login must not end the others
+            log.exception("a login failed")
+            session.turned_away(Unavailable("the login failed; try again", retry_after_ms=RETRY_MS))
+        else:
+            cell = self._players.cell(login.public_id)
+            session.join(cell, hello, str(login.session_id), (login.access, login.refresh))

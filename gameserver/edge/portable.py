@@ -1,0 +1,190 @@
+"""One connection on trio-websocket: any platform, and TLS inside the process.
+
+Two tasks of ours a connection, beside trio-websocket's own reader: one takes messages, always, so that pongs and
+closes are never stuck behind our answers; one writes what the session's outbox holds. `send_all` is not cancel-safe,
+so whoever gives up on a write gives up on the connection.
+"""
+
+from collections.abc import Callable, Collection
+
+import trio
+import trio_websocket
+import wsproto
+
+from gameserver.edge.session import Session
+from gameserver.edge.upgrade import check_upgrade
+from gameserver.wire.ops import MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL
+
+HANDSHAKE_DEADLINE_S = 5
+CLOSE_DEADLINE_S = 2  #: for the peer's half of the close handshake
+LINGER_S = 1
+LINGER_BYTES = 1 << 20
+QUEUED_MESSAGES = 16
+
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+#: What ends a connection without being anybody's bug.
+QUIET = (
+    trio_websocket.ConnectionClosed,
+    trio.BrokenResourceError,
+    trio.ClosedResourceError,
+    wsproto.utilities.ProtocolError,
+)
+
+
+class _HeldStream(trio.abc.Stream):
+    """A stream that whoever uses it cannot close.
+
+    trio-websocket closes the socket right behind a close frame. With input still unread the kernel then sends a reset,
+    which can overtake that frame; so the closing, with a pause to read what still comes, stays with `Connection`.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+        self.on_close: Callable[[], None] = lambda: None
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._stream.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._stream.wait_send_all_might_not_block()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        return await self._stream.receive_some(max_bytes)
+
+    async def aclose(self) -> None:
+        self.on_close()
+        await trio.lowlevel.checkpoint()
+
+
+class Connection:
+    """One socket and its session.
+
+    Args:
+        stream: the accepted byte stream; owned and closed here.
+        open_session: makes the session: (wake, abort) → session.
+        allowed_origins: Origin headers that may connect; empty = any.
+        crashed: called with (session, error) when the session's code raised; ends the session.
+    """
+
+    def __init__(
+        self,
+        stream: Stream,
+        open_session: Callable[[Callable[[], None], Callable[[], None]], Session],
+        allowed_origins: Collection[str],
+        crashed: Callable[[Session, Exception], None],
+    ) -> None:
+        self.session: Session | None = None
+        self._crashed = crashed
+        self._stream = stream
+        self._open_session = open_session
+        self._allowed_origins = allowed_origins
+        self._to_write = trio.Event()
+        self._scope = trio.CancelScope()
+
+    async def serve(self) -> None:
+        """Shake hands, run the session, close.
+
+        Raises:
+            ExceptionGroup: a bug of ours; the peer's faults end the connection quietly.
+
+        Resources: the stream is closed when this returns, however it returns.
+        """
+        try:
+            with self._scope:
+                try:
+                    async with trio.open_nursery() as nursery:
+                        with trio.move_on_after(HANDSHAKE_DEADLINE_S) as handshake:
+                            socket = await self._shake_hands(nursery, handshake)
+                        if not handshake.cancelled_caught and socket is not None:
+                            await self._converse(socket)
+                        nursery.cancel_scope.cancel()
+                except* QUIET:
+                    pass
+                await self._linger()
+        finally:
+            await trio.aclose_forcefully(self._stream)
+
+    async def _shake_hands(
+        self, nursery: trio.Nursery, handshake: trio.CancelScope
+    ) -> trio_websocket.WebSocketConnection | None:
+        if isinstance(self._stream, trio.SSLStream):
+            await self._stream.do_handshake()
+        held = _HeldStream(self._stream)
+        held.on_close = handshake.cancel  # a request that is no handshake has been answered
+        request = await trio_websocket.wrap_server_stream(
+            nursery, held, message_queue_size=QUEUED_MESSAGES, max_message_size=MAX_CLIENT_FRAME_BYTES
+        )
+        origin = next((value.decode("latin-1") for name, value in request.headers if name.lower() == b"origin"), None)
+        refusal = check_upgrade(request.path, request.proposed_subprotocols, origin, self._allowed_origins)
+        if refusal is None:
+            return await request.accept(subprotocol=SUBPROTOCOL)
+        body = refusal.body.encode()
+        await request.reject(refusal.status, extra_headers=[(b"content-type", b"text/plain")], body=body)
+        return None
+
+    async def _converse(self, socket: trio_websocket.WebSocketConnection) -> None:
+        self.session = session = self._open_session(self._wake, self._scope.cancel)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._write, socket, session, nursery)
+                try:
+                    while True:
+                        message = await socket.get_message()
+                        try:
+                            if isinstance(message, bytes):
+                                session.receive(message)
+                            else:
+                                session.receive_text()
+                        except Exception as error:  # noqa: BLE001 - contained to this session
+                            self._crashed(session, error)
+                except trio_websocket.ConnectionClosed:
+                    # If the close is ours, the writer is busy with it; if it is the peer's, nothing need be written.
+                    if session.outbox.closing is None:
+                        nursery.cancel_scope.cancel()
+        finally:
+            session.gone()
+
+    async def _write(self, socket: trio_websocket.WebSocketConnection, session: Session, nursery: trio.Nursery) -> None:
+        outbox = session.outbox
+        try:
+            while True:
+                if outbox.ping_due:
+                    outbox.ping_due = False
+                    nursery.start_soon(self._ping, socket, session)
+                frame = outbox.pop()
+                if frame is not None:
+                    await socket.send_message(frame)
+                elif outbox.closing is not None:
+                    with trio.move_on_after(CLOSE_DEADLINE_S):
+                        await socket.aclose(*outbox.closing)
+                    break
+                else:
+                    await self._to_write.wait()
+                    self._to_write = trio.Event()
+        except QUIET:
+            pass
+        nursery.cancel_scope.cancel()
+
+    async def _ping(self, socket: trio_websocket.WebSocketConnection, session: Session) -> None:
+        try:
+            await socket.ping()
+        except QUIET:
+            return
+        session.heard()
+
+    async def _linger(self) -> None:
+        """Let our last frame arrive: end our half, read what the peer still sends, for a while."""
+        try:
+            with trio.move_on_after(LINGER_S):
+                if isinstance(self._stream, trio.SocketStream):
+                    await self._stream.send_eof()
+                    rest = LINGER_BYTES
+                    while rest > 0 and (data := await self._stream.receive_some()):
+                        rest -= len(data)
+                else:
+                    await self._stream.aclose()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+
+    def _wake(self) -> None:
+        self._to_write.set()

@@ -1,0 +1,490 @@
+"""A session: the server's side of one socket, without the socket.
+
+It is given payloads (`receive`, `receive_text`), the news that the socket is gone (`gone`) and the time (`tick`), and
+queues frames in its outbox. Every transport drives the same session. Its life is the table `TRANSITIONS`; the
+reactions to wrong frames are the table in the wire protocol, "Errors".
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from gameserver.actors.actor import Cell
+from gameserver.actors.messages import Attach, Detach, Operate, Spoil, Taps, Welcomed
+from gameserver.actors.player import PlayerActor
+from gameserver.actors.player_loader import Moved
+from gameserver.clock import Clock
+from gameserver.edge.dispatch import HANDLERS
+from gameserver.edge.outbox import Outbox
+from gameserver.errors import InvalidArgument, Malformed, RateLimited, Unauthenticated, WireError
+from gameserver.wire.catalogue import ACTIONS, ActionKind
+from gameserver.wire.codec import BadHello, decode_client, encode
+from gameserver.wire.messages import (
+    Action,
+    Durable,
+    ErrorFrame,
+    Event,
+    Goodbye,
+    Hello,
+    Limits,
+    Ping,
+    Pong,
+    Result,
+    Tap,
+    Welcome,
+    WelcomeBody,
+)
+from gameserver.wire.ops import (
+    HELLO_DEADLINE_S,
+    MAX_CLIENT_FRAME_BYTES,
+    MAX_MALFORMED_PER_SESSION,
+    MAX_TAPS_PER_FRAME,
+    OUTBOX_GRACE_S,
+    PING_AFTER_S,
+    PONG_WITHIN_S,
+    CloseCode,
+)
+from hotpath import rules
+from hotpath.rate_limit import SlidingWindow
+from hotpath.tap_codec import decode_tap
+
+ACTIONS_PER_WINDOW = 1_000  #: actions and pings of one session within …
+ACTION_WINDOW_MS = 10_000  #: … this long
+JOIN_DEADLINE_MS = 15_000  #: from HELLO to WELCOME; then the node is overloaded
+QUIET_MS = 500  #: without an operation for this long, a session gets a DURABLE frame of its own
+LAST_WORDS_MS = 3_000  #: to write what is queued after the end was decided
+RESYNC_AFTER_MS = 100
+OVERLOADED_AFTER_MS = 2_000
+SLOW_READER_AFTER_MS = 1_000
+
+#: What WELCOME says a client may send.
+LIMITS = Limits(
+    frame_bytes=MAX_CLIENT_FRAME_BYTES,
+    taps_per_frame=MAX_TAPS_PER_FRAME,
+    taps_per_s=rules.BUCKET_RATE_PER_S,
+    burst=rules.BUCKET_BURST_MT // rules.MT_PER_TAP,
+)
+
+
+class State(enum.Enum):
+    """Where a session is in its life."""
+
+    OPENING = enum.auto()  #: no WELCOME yet
+    LIVE = enum.auto()  #: plays
+    DRAINING = enum.auto()  #: the end is queued; input is ignored
+    CLOSED = enum.auto()  #: the socket is gone
+
+
+class Happening(enum.Enum):
+    """What moves a session on."""
+
+    WELCOMED = enum.auto()  #: the player's actor took it
+    ENDED = enum.auto()  #: we decided to close
+    GONE = enum.auto()  #: the socket is closed
+
+
+TRANSITIONS: dict[State, dict[Happening, State]] = {
+    State.OPENING: {
+        Happening.WELCOMED: State.LIVE,
+        Happening.ENDED: State.DRAINING,
+        Happening.GONE: State.CLOSED,
+    },
+    State.LIVE: {Happening.ENDED: State.DRAINING, Happening.GONE: State.CLOSED},
+    State.DRAINING: {Happening.GONE: State.CLOSED},
+    State.CLOSED: {},
+}
+
+
+class Door(Protocol):
+    """Who lets a HELLO in: checks the credential, then calls `join` or `turned_away` of the session."""
+
+    def greet(self, session: "Session", hello: Hello) -> None:
+        """Start the check; may finish later."""
+        ...
+
+
+class Watch(Protocol):
+    """Who calls `tick` when a deadline comes."""
+
+    def watch(self, session: "Session", due_ms: int) -> None:
+        """Tick `session` at `due_ms`, or earlier."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """What all sessions of a node did; read by metrics."""
+
+    frames_total: int = 0  #: frames received
+    taps_claimed_total: int = 0  #: taps in valid TAP frames
+    errors_sent_total: int = 0  #: ERROR frames
+    malformed_total: int = 0  #: undecodable frames
+    goodbyes_total: int = 0  #: GOODBYE frames
+    slow_readers_total: int = 0  #: closed with 4008
+    crashes_total: int = 0  #: sessions ended by a bug of ours
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all sessions of a node share."""
+
+    clock: Clock
+    door: Door
+    watch: Watch
+    counters: Counters
+
+
+class Session:
+    """One socket's session.
+
+    Args:
+        shared: what all sessions of the node share.
+        wake: tells the transport that the outbox has something.
+        abort: tells the transport to drop the socket without another word.
+    """
+
+    __slots__ = (
+        "_abort",
+        "_cell",
+        "_durable_seq",
+        "_durable_told_seq",
+        "_ended_ms",
+        "_greeted",
+        "_heard_ms",
+        "_operated_ms",
+        "_over_since_ms",
+        "_pinged",
+        "_session_id",
+        "_shared",
+        "_strikes",
+        "_tokens",
+        "_window",
+        "blocked",
+        "due_ms",
+        "lineage",
+        "outbox",
+        "state",
+    )
+
+    def __init__(self, shared: Surroundings, *, wake: Callable[[], None], abort: Callable[[], None]) -> None:
+        now_ms = shared.clock.now_ms()
+        self._shared = shared
+        self._abort = abort
+        self.state = State.OPENING
+        self.outbox = Outbox(wake)
+        self.lineage = b""
+        self.blocked: tuple[int, WireError] | None = None
+        self.due_ms = 0  #: the earliest tick that is arranged; 0 = none. Kept by the watch.
+        self._cell: Cell[PlayerActor] | None = None
+        self._greeted = False
+        self._session_id = ""
+        self._tokens: tuple[str, str] | None = None
+        self._strikes = 0
+        self._window: SlidingWindow | None = None
+        self._heard_ms = self._operated_ms = now_ms
+        self._durable_seq = self._durable_told_seq = 0
+        self._over_since_ms = 0
+        self._ended_ms = 0
+        self._pinged = False
+        shared.watch.watch(self, now_ms + HELLO_DEADLINE_S * 1_000)
+
+    # What the transport tells it
+
+    def receive(self, payload: bytes) -> None:
+        """A binary message arrived."""
+        self.heard()
+        self._shared.counters.frames_total += 1
+        if self.state is State.LIVE:
+            tap = decode_tap(payload)
+            if tap is None:
+                self._receive_other(payload)
+            else:
+                self._tap(tap[0], tap[1])
+        elif self.state is State.OPENING:
+            self._receive_first(payload)
+
+    def receive_text(self) -> None:
+        """A text message arrived, which this protocol does not have."""
+        self.close(CloseCode.UNSUPPORTED_DATA, "binary frames only")
+
+    def heard(self) -> None:
+        """A sign of life: any inbound frame, a pong included."""
+        self._heard_ms = self._shared.clock.now_ms()
+        self._pinged = False
+
+    def gone(self) -> None:
+        """The socket is closed, from whichever side."""
+        self._leave()
+        self._move(Happening.GONE)
+
+    def tick(self, now_ms: int) -> int:
+        """A deadline may have passed; returns when to look again, 0 = never."""
+        due_ms = 0
+        match self.state:
+            case State.OPENING:
+                if not self._greeted:
+                    due_ms = self._heard_ms + HELLO_DEADLINE_S * 1_000
+                    if now_ms >= due_ms:
+                        self.goodbye(CloseCode.HELLO_REQUIRED, f"no HELLO within {HELLO_DEADLINE_S} s")
+                else:
+                    due_ms = self._heard_ms + JOIN_DEADLINE_MS
+                    if now_ms >= due_ms:
+                        self.goodbye(CloseCode.OVERLOADED, "the player could not be loaded in time")
+            case State.LIVE:
+                due_ms = self._tick_live(now_ms)
+            case State.DRAINING:
+                due_ms = self._ended_ms + LAST_WORDS_MS
+                if now_ms >= due_ms:
+                    self._abort()
+            case State.CLOSED:
+                return 0
+        return due_ms if due_ms > now_ms else now_ms + LAST_WORDS_MS
+
+    # What the door and the actor tell it
+
+    def join(self, cell: Cell[PlayerActor], hello: Hello, session_id: str, tokens: tuple[str, str] | None) -> None:
+        """The credential is good: attach to the player.
+
+        Args:
+            cell: the player's.
+            hello: what the client said.
+            session_id: the login session.
+            tokens: new (access, refresh) for a login by init_data.
+        """
+        if self.state is State.OPENING:
+            self._cell = cell
+            self._session_id = session_id
+            self._tokens = tokens
+            self.lineage = hello.body.lineage
+            cell.deliver(Attach(self, hello.body.channels))
+
+    @property
+    def closed(self) -> bool:
+        """Whether an attachment would come too late."""
+        return self.state is not State.OPENING
+
+    def welcome(self, welcomed: Welcomed) -> None:
+        """The attachment succeeded."""
+        self._move(Happening.WELCOMED)
+        self._durable_seq = self._durable_told_seq = welcomed.durable_seq
+        access, refresh = self._tokens or (None, None)
+        self._tokens = None
+        body = WelcomeBody(
+            session=self._session_id,
+            player=str(welcomed.public_id),
+            applied_seq=welcomed.applied_seq,
+            durable_seq=welcomed.durable_seq,
+            channels=welcomed.channels,
+            now_ms=self._shared.clock.now_ms(),
+            ping_s=PING_AFTER_S,
+            limits=LIMITS,
+            state=welcomed.state,
+            access=access,
+            refresh=refresh,
+        )
+        self._send(encode(Welcome(body=body)))
+
+    def turned_away(self, error: WireError) -> None:
+        """There will be no attachment."""
+        if isinstance(error, Moved):
+            self.goodbye(CloseCode.MOVED, error.message, url=error.url or None)
+        elif isinstance(error, Unauthenticated) and error.expired:
+            self.goodbye(CloseCode.TOKEN_EXPIRED, error.message)
+        elif error.retry_after_ms:
+            self.goodbye(CloseCode.OVERLOADED, error.message, reconnect_after_ms=error.retry_after_ms)
+        else:
+            self.goodbye(CloseCode.UNAUTHENTICATED, error.message)
+
+    def tapped(self, frame: bytes, durable_seq: int) -> None:
+        """Send an encoded TAPPED frame that tells `durable_seq`."""
+        self._durable_told_seq = durable_seq
+        self._send(frame)
+
+    def reply(self, message: Result | ErrorFrame) -> None:
+        """Answer an operation."""
+        if isinstance(message, Result):
+            self._durable_told_seq = max(self._durable_told_seq, message.durable_seq)
+        self._send(encode(message))
+
+    def publish(self, event: Event) -> None:
+        """Send a lossless event."""
+        self._send(encode(event))
+
+    def refuse(self, seq: int, error: WireError) -> None:
+        """Answer operation `seq` with `error`; a retryable one blocks the lineage until `seq` comes again."""
+        if error.retry_after_ms and (self.blocked is None or seq < self.blocked[0]):
+            self.blocked = seq, error
+        self._error(seq, error)
+
+    def durable(self, durable_seq: int) -> None:
+        """Every operation up to `durable_seq` is committed: the next TAPPED says so, or a DURABLE frame soon."""
+        self._durable_seq = durable_seq
+        if durable_seq > self._durable_told_seq:
+            self._shared.watch.watch(self, self._operated_ms + QUIET_MS)
+
+    def goodbye(
+        self, code: CloseCode, reason: str, *, reconnect_after_ms: int | None = None, url: str | None = None
+    ) -> None:
+        """End the session with GOODBYE and close code `code` (4xxx).
+
+        Args:
+            code: why, for the client's program.
+            reason: why, for its developer.
+            reconnect_after_ms: when to come back; None = the default of the code.
+            url: where to connect instead.
+        """
+        if self.state in (State.DRAINING, State.CLOSED):
+            return
+        if reconnect_after_ms is None:
+            reconnect_after_ms = {
+                CloseCode.RESYNC: RESYNC_AFTER_MS,
+                CloseCode.OVERLOADED: OVERLOADED_AFTER_MS,
+                CloseCode.SLOW_READER: SLOW_READER_AFTER_MS,
+            }.get(code, 0)
+        self._shared.counters.goodbyes_total += 1
+        last = encode(Goodbye(close_code=code, reason=reason, reconnect_after_ms=reconnect_after_ms, url=url))
+        self._end(code, reason, last)
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """End the session with close code `code` (1xxx), which no GOODBYE precedes."""
+        if self.state not in (State.DRAINING, State.CLOSED):
+            self._end(code, reason, None)
+
+    # Inside
+
+    def _receive_first(self, payload: bytes) -> None:
+        try:
+            message = decode_client(payload)
+        except WireError as error:
+            self.goodbye(CloseCode.HELLO_REQUIRED, f"the first frame must be a HELLO: {error.message}")
+            return
+        if not isinstance(message, Hello):
+            self.goodbye(
+                CloseCode.HELLO_REQUIRED, "the first frame must be a HELLO, and nothing may follow until WELCOME"
+            )
+        elif self._greeted:
+            self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
+        else:
+            self._greeted = True
+            self._shared.door.greet(self, message)
+
+    def _receive_other(self, payload: bytes) -> None:
+        try:
+            message = decode_client(payload)
+        except Malformed as error:
+            self._shared.counters.malformed_total += 1
+            self._strikes += 1
+            self._error(0, error)
+            if self._strikes >= MAX_MALFORMED_PER_SESSION:
+                self.close(CloseCode.INVALID_PAYLOAD, f"{MAX_MALFORMED_PER_SESSION} malformed frames")
+            return
+        except BadHello:
+            self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
+            return
+        except InvalidArgument as error:
+            if error.seq:
+                self._deliver(Spoil(self, error.seq, error))
+            else:
+                self._error(0, error)
+            return
+        match message:
+            case Tap():
+                self._tap(message.seq, message.count)
+            case Action():
+                self._act(message)
+            case Ping():
+                if wait_ms := self._limit():
+                    self._error(0, RateLimited("too many pings", retry_after_ms=wait_ms))
+                else:
+                    now_ms = self._shared.clock.now_ms()
+                    self._send(encode(Pong(n=message.n, client_ms=message.client_ms, server_ms=now_ms)))
+            case Hello():
+                self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
+
+    def _tap(self, seq: int, count: int) -> None:
+        self._operated_ms = self._heard_ms
+        self._shared.counters.taps_claimed_total += count
+        self._deliver(Taps([(self, seq, count)]))
+
+    def _act(self, action: Action) -> None:
+        self._operated_ms = self._heard_ms
+        if wait_ms := self._limit():
+            self.refuse(action.seq, RateLimited("too many actions", retry_after_ms=wait_ms))
+            return
+        writes = ACTIONS[action.name].kind is ActionKind.WRITE
+        self._deliver(Operate(self, action.seq, action.name, action.args, HANDLERS[action.name], writes))
+
+    def _limit(self) -> int:
+        if self._window is None:
+            self._window = SlidingWindow(ACTIONS_PER_WINDOW, ACTION_WINDOW_MS)
+        return self._window.acquire(self._heard_ms)
+
+    def _deliver(self, message: Taps | Operate | Spoil) -> None:
+        assert self._cell is not None
+        self._cell.deliver(message)
+
+    def _error(self, seq: int, error: WireError) -> None:
+        self._shared.counters.errors_sent_total += 1
+        self._send(encode(ErrorFrame.of(error, seq)))
+
+    def _send(self, frame: bytes) -> None:
+        if self.state is not State.LIVE:
+            return
+        outbox = self.outbox
+        outbox.push(frame)
+        if outbox.over:
+            now_ms = self._shared.clock.now_ms()
+            if outbox.full:
+                self._too_slow()
+            elif not self._over_since_ms:
+                self._over_since_ms = now_ms
+                self._shared.watch.watch(self, now_ms + OUTBOX_GRACE_S * 1_000)
+
+    def _tick_live(self, now_ms: int) -> int:
+        silence_ms = self._heard_ms + PING_AFTER_S * 1_000
+        due_ms = silence_ms + PONG_WITHIN_S * 1_000
+        if now_ms >= due_ms:
+            self._abort()
+        elif now_ms < silence_ms:
+            due_ms = silence_ms
+        elif not self._pinged:
+            self._pinged = True
+            self.outbox.ping()
+        if self._over_since_ms:
+            if not self.outbox.over:
+                self._over_since_ms = 0
+            elif now_ms >= self._over_since_ms + OUTBOX_GRACE_S * 1_000:
+                self._too_slow()
+            else:
+                due_ms = min(due_ms, self._over_since_ms + OUTBOX_GRACE_S * 1_000)
+        if self._durable_seq > self._durable_told_seq:
+            quiet_ms = self._operated_ms + QUIET_MS
+            if now_ms >= quiet_ms:
+                self._durable_told_seq = self._durable_seq
+                self._send(encode(Durable(durable_seq=self._durable_seq)))
+            else:
+                due_ms = min(due_ms, quiet_ms)
+        return due_ms
+
+    def _too_slow(self) -> None:
+        self._shared.counters.slow_readers_total += 1
+        self.outbox.discard()
+        self.goodbye(CloseCode.SLOW_READER, "frames are read too slowly")
+
+    def _end(self, code: CloseCode, reason: str, last: bytes | None) -> None:
+        self._ended_ms = self._shared.clock.now_ms()
+        self._move(Happening.ENDED)
+        self._leave()
+        self.outbox.end(code, reason, last)
+        self._shared.watch.watch(self, self._ended_ms + LAST_WORDS_MS)
+
+    def _leave(self) -> None:
+        cell, self._cell = self._cell, None
+        if cell is not None:
+            cell.deliver(Detach(self))
+
+    def _move(self, happening: Happening) -> None:
+        next_state = TRANSITIONS[self.state].get(happening)
+        if next_state is not None:
+            self.state = next_state

@@ -1,0 +1,41 @@
+"""Which opening handshakes are accepted: path, subprotocol, Origin (wire protocol, first paragraph)."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from gameserver.wire.ops import SUBPROTOCOL
+
+PATH = "/ws"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no WebSocket.
+
+    Args:
+        status: HTTP status code.
+        body: one sentence for the developer of the client.
+    """
+
+    status: int
+    body: str
+
+
+def check_upgrade(
+    path: str, subprotocols: Sequence[str], origin: str | None, allowed_origins: Collection[str]
+) -> Refusal | None:
+    """Judge an opening handshake; None means welcome.
+
+    Args:
+        path: the request target; a query is ignored (it never carries a token).
+        subprotocols: what the client offers.
+        origin: the Origin header, None where there is none.
+        allowed_origins: empty = any.
+    """
+    if path.partition("?")[0] != PATH:
+        return Refusal(404, f"The game socket is at {PATH}.")
+    if SUBPROTOCOL not in subprotocols:
+        return Refusal(400, f"Offer a supported subprotocol in Sec-WebSocket-Protocol. Supported: {SUBPROTOCOL}.")
+    if allowed_origins and origin is not None and origin.rstrip("/") not in allowed_origins:
+        return Refusal(403, "This origin is not allowed here.")
+    return None

@@ -1,0 +1,90 @@
+"""Metrics: pulled from each component's `statistics()` when Prometheus asks; hot code only counts.
+
+A statistics dataclass becomes one metric a field, named `game_<component>_<field>`: fields that end in `_total` are
+counters, all others gauges. What needs a distribution is a histogram that its component observes.
+"""
+
+import dataclasses
+import gc
+import time
+from collections.abc import Callable, Iterator
+
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+FLUSH_LAG_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+TURN_BUCKETS_S = (1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 1e-1)
+PAUSE_BUCKETS_S = (1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 1e-1, 1.0)
+
+
+class Metrics:
+    """The node's metrics; one per run, so that tests do not share any."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._sources: dict[str, Callable[[], object]] = {}
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        self.flush_lag_seconds = Histogram(
+            "game_flush_lag_seconds",
+            "From a player's first unwritten change to its commit.",
+            buckets=FLUSH_LAG_BUCKETS_S,
+            registry=self._registry,
+        )
+        self.turn_seconds = Histogram(
+            "game_turn_seconds",
+            "Time an actor's turn took (sampled).",
+            buckets=TURN_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._gc_pause_seconds = Histogram(
+            "game_gc_pause_seconds",
+            "Pauses of Python's cyclic garbage collector.",
+            ["generation"],
+            buckets=PAUSE_BUCKETS_S,
+            registry=self._registry,
+        )
+        self._gc_started = 0.0
+
+    def add(self, component: str, statistics: Callable[[], object]) -> None:
+        """Expose a component.
+
+        Args:
+            component: goes into the metrics' names.
+            statistics: returns a dataclass of numbers, cheap enough for every scrape.
+        """
+        self._sources[component] = statistics
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus-client asks for at each scrape."""
+        for component, statistics in self._sources.items():
+            values = statistics()
+            assert dataclasses.is_dataclass(values)
+            for field in dataclasses.fields(values):
+                name = f"game_{component}_{field.name}"
+                text = f"{component.replace('_', ' ')}: {field.name.replace('_', ' ')}"
+                value = float(getattr(values, field.name))
+                if field.name.endswith("_total"):
+                    yield CounterMetricFamily(name, text, value=value)
+                else:
+                    yield GaugeMetricFamily(name, text, value=value)
+
+    def render(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def watch_gc(self) -> Callable[[], None]:
+        """Observe the collector's pauses from now on; returns what ends it."""
+        gc.callbacks.append(self._gc_event)
+        return lambda: gc.callbacks.remove(self._gc_event)
+
+    def _gc_event(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._gc_started = time.perf_counter()
+        else:
+            pause_s = time.perf_counter() - self._gc_started
+            self._gc_pause_seconds.labels(str(info["generation"])).observe(pause_s)

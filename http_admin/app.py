@@ -1,0 +1,72 @@
+"""The HTTP side: login, health, metrics, the Mini App and the API's description. It loads nothing from elsewhere."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from gameserver import __version__
+from gameserver.identity.accounts import Accounts
+from gameserver.metrics import Metrics
+from http_admin import problems
+from http_admin.auth import auth_routes
+from http_admin.guards import Guards
+from http_admin.health import health_routes
+
+HERE: Final = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the HTTP side needs of the server.
+
+    Args:
+        accounts: logins.
+        metrics: what is measured.
+        socket_url: where players' sockets go.
+        is_dev: whether the dev login exists.
+        ready: "" when the node serves players, else why it does not.
+        degraded: whether the database is away.
+    """
+
+    accounts: Accounts
+    metrics: Metrics
+    socket_url: str
+    is_dev: bool
+    ready: Callable[[], str]
+    degraded: Callable[[], bool]
+
+
+class PageConfig(BaseModel):
+    """What the page must know before it connects."""
+
+    socket_url: str = Field(description="the game socket", examples=["ws://127.0.0.1:8600/ws"])
+    dev_login: bool = Field(description="whether `POST /auth/dev` exists")
+
+
+def create_app(services: Services) -> ASGIApp:
+    """The ASGI application."""
+    app = FastAPI(
+        title="People Power Journey",
+        version=__version__,
+        description="Login, health and metrics. The game itself is played over the WebSocket.",
+        docs_url=None,
+        redoc_url=None,
+    )
+    problems.install(app)
+    app.include_router(auth_routes(services.accounts, is_dev=services.is_dev))
+    app.include_router(health_routes(services.metrics, ready=services.ready, degraded=services.degraded))
+
+    @app.get("/config.json", tags=["page"])
+    async def config() -> PageConfig:
+        """Where the game socket is."""
+        return PageConfig(socket_url=services.socket_url, dev_login=services.is_dev)
+
+    app.mount("/docs", StaticFiles(directory=HERE / "apidocs", html=True))
+    app.mount("/", StaticFiles(directory=HERE / "miniapp", html=True))
+    return Guards(app)

@@ -1,0 +1,97 @@
+"""Errors over HTTP: `application/problem+json` (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from gameserver.errors import ErrorCode, WireError
+from gameserver.logs import get_logger
+from persistence.errors import DatabaseUnavailable
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS_OF: Final = {
+    ErrorCode.MALFORMED: HTTPStatus.BAD_REQUEST,
+    ErrorCode.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    ErrorCode.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    ErrorCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    ErrorCode.INVALID_ARGUMENT: HTTPStatus.UNPROCESSABLE_ENTITY,
+    ErrorCode.CONFLICT: HTTPStatus.CONFLICT,
+    ErrorCode.INSUFFICIENT: HTTPStatus.CONFLICT,
+    ErrorCode.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
+    ErrorCode.BUSY: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    ErrorCode.EXPIRED: HTTPStatus.GONE,
+    ErrorCode.TOO_OLD: HTTPStatus.UPGRADE_REQUIRED,
+    ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+
+log = get_logger(__name__)
+
+
+class Problem(BaseModel):
+    """What went wrong (RFC 9457)."""
+
+    title: str = Field(description="the status in words", examples=["Unauthorized"])
+    status: int = Field(description="HTTP status code", examples=[401])
+    detail: str = Field(description="one sentence for the developer of the client")
+
+
+def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
+    """A problem as a response.
+
+    Args:
+        status: HTTP status code.
+        detail: one sentence.
+        headers: to send along.
+    """
+    body = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return JSONResponse(body.model_dump(), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """What the OpenAPI description says of an endpoint's problems."""
+    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    return {status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of `app` with a problem."""
+
+    async def on_wire_error(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, WireError)
+        headers = {}
+        if error.retry_after_ms:
+            headers["retry-after"] = str(-(-error.retry_after_ms // 1_000))
+        if error.code is ErrorCode.UNAUTHENTICATED:
+            headers["www-authenticate"] = "Bearer"
+        return problem(STATUS_OF[error.code], error.message, headers)
+
+    async def on_database_away(_: Request, error: Exception) -> JSONResponse:
+        del error
+        return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is away; try again.", {"retry-after": "1"})
+
+    async def on_invalid(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}.")
+
+    async def on_http(_: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    async def on_bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("a request crashed", method=request.method, path=request.url.path, exc_info=error)
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed at this request.")
+
+    app.add_exception_handler(WireError, on_wire_error)
+    app.add_exception_handler(DatabaseUnavailable, on_database_away)
+    app.add_exception_handler(RequestValidationError, on_invalid)
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(Exception, on_bug)
