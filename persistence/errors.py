@@ -7,6 +7,7 @@
     │   └── Duplicate         a unique key is already there
     ├── SchemaMismatch        the schema is not the one this server was built for; says which command helps
     └── SetupFailed           the operator's to put right: one sentence that says what is wrong and what to do
+        ├── DataFolderInUse   another process runs the embedded database of this data folder
         └── NodeNameTaken     another process holds this node's name
 
 Only `persistence.postgres` translates the driver's exceptions into these; nobody else sees the driver's.
@@ -59,6 +60,10 @@ class SchemaMismatch(PersistenceError):
 
 class SetupFailed(PersistenceError):
     """Something only the operator can change: address, folder, permission, installation."""
+
+
+class DataFolderInUse(SetupFailed):
+    """Another process runs the embedded database of this data folder."""
 
 
 class NodeNameTaken(SetupFailed):

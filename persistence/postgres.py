@@ -90,32 +90,23 @@ class _TranslatingConnection:
         self._raw = raw
 
     async def execute(self, sql: str, *args: object) -> str:
-        try:
-            return await self._raw.execute(sql, *args)
-        except _DRIVER_ERRORS as error:
-            raise _translated(error, self._raw) from error
+        return await self._answer(self._raw.execute(sql, *args))
 
     async def fetch(self, sql: str, *args: object) -> Sequence[Row]:
-        try:
-            return await self._raw.fetch(sql, *args)
-        except _DRIVER_ERRORS as error:
-            raise _translated(error, self._raw) from error
+        return await self._answer(self._raw.fetch(sql, *args))
 
     async def fetchrow(self, sql: str, *args: object) -> Row | None:
-        try:
-            return await self._raw.fetchrow(sql, *args)
-        except _DRIVER_ERRORS as error:
-            raise _translated(error, self._raw) from error
+        return await self._answer(self._raw.fetchrow(sql, *args))
 
     async def fetchval(self, sql: str, *args: object) -> Any:
-        try:
-            return await self._raw.fetchval(sql, *args)
-        except _DRIVER_ERRORS as error:
-            raise _translated(error, self._raw) from error
+        return await self._answer(self._raw.fetchval(sql, *args))
 
     async def copy_records(self, table: str, *, columns: Sequence[str], records: Iterable[Sequence[object]]) -> str:
+        return await self._answer(self._raw.copy_records_to_table(table, columns=columns, records=records))
+
+    async def _answer(self, request: Awaitable[T]) -> T:
         try:
-            return await self._raw.copy_records_to_table(table, columns=columns, records=records)
+            return await request
         except _DRIVER_ERRORS as error:
             raise _translated(error, self._raw) from error
 
@@ -129,11 +120,13 @@ class DedicatedConnection:
     Args:
         database: whose server it connects to.
         purpose: shown in `pg_stat_activity`.
+        patient: no limit on how long a statement takes, for migrations.
     """
 
-    def __init__(self, database: "Database", purpose: str) -> None:
+    def __init__(self, database: "Database", purpose: str, *, patient: bool = False) -> None:
         self._database = database
         self._purpose = purpose
+        self._patient = patient
         self._raw: RawConnection | None = None
 
     @property
@@ -215,7 +208,7 @@ class DedicatedConnection:
 
     async def _connected(self) -> RawConnection:
         if self._raw is None or self._raw.is_closed():
-            self._raw = await self._database.connect(self._purpose)
+            self._raw = await self._database.connect(self._purpose, patient=self._patient)
         return self._raw
 
     async def listening(self, channel: str, on_notice: Callable[[], None], on_lost: Callable[[], None]) -> None:
@@ -280,9 +273,9 @@ class Database:
             return await connection.run(work, *args)
 
     @asynccontextmanager
-    async def dedicated(self, purpose: str) -> AsyncIterator[DedicatedConnection]:
+    async def dedicated(self, purpose: str, *, patient: bool = False) -> AsyncIterator[DedicatedConnection]:
         """A connection of one's own (a flush lane, an advisory lock), closed at the end of the block."""
-        connection = DedicatedConnection(self, purpose)
+        connection = DedicatedConnection(self, purpose, patient=patient)
         try:
             yield connection
         finally:
@@ -331,8 +324,8 @@ class Database:
         result: T = await self._loop.run_aio_coroutine(function(*args))
         return result
 
-    async def connect(self, purpose: str) -> RawConnection:
-        """Asyncio-flavoured: a new connection with all our limits set.
+    async def connect(self, purpose: str, *, patient: bool) -> RawConnection:
+        """Asyncio-flavoured: a new connection with all our limits set, but those on statements where `patient`.
 
         Raises:
             DatabaseUnavailable: nothing answers there, or it has no room.
@@ -342,10 +335,10 @@ class Database:
             raw = await asyncpg.connect(
                 self._dsn,
                 timeout=CONNECT_S,
-                command_timeout=ANSWER_S,
+                command_timeout=None if patient else ANSWER_S,
                 server_settings={
                     "application_name": f"{self._application} {purpose}"[:63],
-                    "statement_timeout": f"{STATEMENT_S:.0f}s",
+                    "statement_timeout": "0" if patient else f"{STATEMENT_S:.0f}s",
                     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_S:.0f}s",
                     "default_transaction_isolation": "read committed",
                     "tcp_keepalives_idle": "10",
