@@ -30,19 +30,19 @@ from typing import ClassVar
 class ErrorCode(enum.IntEnum):
     """Codes of the ERROR frame (wire protocol, "Errors")."""
 
-    MALFORMED = 1  #: not MessagePack, not a frame
-    UNAUTHENTICATED = 2  #: no or bad credential
+    MALFORMED = 1  #: not MessagePack, or not a frame of this protocol
+    UNAUTHENTICATED = 2  #: no credential, or one that does not verify
     FORBIDDEN = 3  #: known, but not allowed
     NOT_FOUND = 4  #: no such thing
     INVALID_ARGUMENT = 5  #: wrong type or range
     CONFLICT = 6  #: the state says no
     INSUFFICIENT = 7  #: not enough of something
-    RATE_LIMITED = 8  #: retryable
-    BUSY = 9  #: retryable
-    UNAVAILABLE = 10  #: retryable
-    EXPIRED = 11  #: reserved
-    TOO_OLD = 12  #: reserved
-    INTERNAL = 13  #: our bug
+    RATE_LIMITED = 8  #: too often
+    BUSY = 9  #: too much is waiting for this player already
+    UNAVAILABLE = 10  #: the server cannot just now
+    EXPIRED = 11  #: reserved: an offer that has passed
+    TOO_OLD = 12  #: reserved: client below the minimum version
+    INTERNAL = 13  #: a bug of the server in this operation
 
 
 class GameError(Exception):

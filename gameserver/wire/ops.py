@@ -20,9 +20,9 @@ MAX_SEQ: Final = 2**32 - 2  #: last `seq` of a lineage; after it the client draw
 MAX_SAFE_INT: Final = 2**53 - 1  #: largest integer that JavaScript holds exactly; none on the wire is larger
 LINEAGE_BYTES: Final = 16  #: length of a lineage
 MAX_CHANNELS_PER_HELLO: Final = 64  #: channels a HELLO may ask to recover
-MAX_CHANNEL_NAME_CHARS: Final = 64
+MAX_CHANNEL_NAME_CHARS: Final = 64  #: name of a channel in HELLO
 MAX_LABEL_CHARS: Final = 128  #: `device` and `client` of HELLO
-MAX_MALFORMED_PER_SESSION: Final = 3  #: this malformed frame of a session closes it with 1007
+MAX_MALFORMED_PER_SESSION: Final = 3  #: so many malformed frames in one session close it with 1007
 
 HELLO_DEADLINE_S: Final = 5  #: time from the opening handshake to HELLO
 PING_AFTER_S: Final = 25  #: silence after which the server pings
