@@ -4,8 +4,6 @@ There is no timer per connection. A session says when it next wants to be looked
 any time, and the entry that stood before is passed over when its slot comes.
 """
 
-from collections.abc import Callable
-
 import trio
 
 from gameserver.clock import Clock
@@ -20,12 +18,10 @@ class Heartbeat:
 
     Args:
         clock: the present.
-        crashed: called with (session, error) when a tick raised: our bug, contained to that session.
     """
 
-    def __init__(self, clock: Clock, crashed: Callable[[Session, Exception], None]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._crashed = crashed
         self._wheel: TimingWheel[tuple[Session, int]] = TimingWheel(clock.now_ms(), tick_ms=TICK_MS, slots=512)
 
     def watch(self, session: Session, due_ms: int) -> None:
@@ -50,7 +46,7 @@ class Heartbeat:
             try:
                 next_ms = session.tick(now_ms) if due_ms <= now_ms else due_ms
             except Exception as error:  # noqa: BLE001 - a session's bug ends that session only
-                self._crashed(session, error)
+                session.crashed(error)
             else:
                 if next_ms:
                     self.watch(session, next_ms)

@@ -87,15 +87,9 @@ class Listener:
             self._empty = trio.Event()
             await self._empty.wait()
 
-    def crashed(self, session: Session, error: Exception) -> None:
-        """A session's own code raised: log it once, end that session with 1011."""
-        self._shared.counters.crashes_total += 1
-        log.error("a session crashed", state=session.state.name, exc_info=error)
-        session.close(CloseCode.INTERNAL_ERROR, "the server failed")
-
     async def _serve(self, stream: Stream) -> None:
         self.connections_total += 1
-        connection = Connection(stream, self._open, self._allowed_origins, self.crashed)
+        connection = Connection(stream, self._open, self._allowed_origins)
         try:
             await connection.serve()
         except* Exception:  # one connection's bug must not reach the others

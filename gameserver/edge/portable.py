@@ -63,7 +63,6 @@ class Connection:
         stream: the accepted byte stream; owned and closed here.
         open_session: makes the session: (wake, abort) → session.
         allowed_origins: Origin headers that may connect; empty = any.
-        crashed: called with (session, error) when the session's code raised; ends the session.
     """
 
     def __init__(
@@ -71,10 +70,8 @@ class Connection:
         stream: Stream,
         open_session: Callable[[Callable[[], None], Callable[[], None]], Session],
         allowed_origins: Collection[str],
-        crashed: Callable[[Session, Exception], None],
     ) -> None:
         self.session: Session | None = None
-        self._crashed = crashed
         self._stream = stream
         self._open_session = open_session
         self._allowed_origins = allowed_origins
@@ -136,7 +133,7 @@ class Connection:
                             else:
                                 session.receive_text()
                         except Exception as error:  # noqa: BLE001 - contained to this session
-                            self._crashed(session, error)
+                            session.crashed(error)
                 except trio_websocket.ConnectionClosed:
                     # If the close is ours, the writer is busy with it; if it is the peer's, nothing need be written.
                     if session.outbox.closing is None:

@@ -18,6 +18,7 @@ from gameserver.clock import Clock
 from gameserver.edge.dispatch import HANDLERS
 from gameserver.edge.outbox import Outbox
 from gameserver.errors import InvalidArgument, Malformed, RateLimited, Unauthenticated, WireError
+from gameserver.logs import get_logger
 from gameserver.wire.catalogue import ACTIONS, ActionKind
 from gameserver.wire.codec import BadHello, decode_client, encode
 from gameserver.wire.messages import (
@@ -57,6 +58,8 @@ LAST_WORDS_MS = 3_000  #: to write what is queued after the end was decided
 RESYNC_AFTER_MS = 100
 OVERLOADED_AFTER_MS = 2_000
 SLOW_READER_AFTER_MS = 1_000
+
+log = get_logger(__name__)
 
 #: What WELCOME says a client may send.
 LIMITS = Limits(
@@ -240,6 +243,12 @@ class Session:
             case State.CLOSED:
                 return 0
         return due_ms if due_ms > now_ms else now_ms + LAST_WORDS_MS
+
+    def crashed(self, error: Exception) -> None:
+        """Its own code raised: log it once, end this session with 1011, leave everyone else alone."""
+        self._shared.counters.crashes_total += 1
+        log.error("a session crashed", state=self.state.name, exc_info=error)
+        self.close(CloseCode.INTERNAL_ERROR, "the server failed")
 
     # What the door and the actor tell it
 
