@@ -107,10 +107,13 @@ class Settings(BaseSettings):
         """Whether the dev login is open and secrets may be drawn."""
         return self.env is Environment.DEV
 
-    @property
-    def node_name(self) -> str:
-        """This node's name in the database, unique among live nodes."""
-        return self.node or f"{socket.gethostname()}:{self.port}"
+    def node_name(self, port: int) -> str:
+        """This node's name in the database, unique among live nodes.
+
+        Args:
+            port: the one that was bound for the game.
+        """
+        return self.node or f"{socket.gethostname()}:{port}"
 
     @property
     def data_folder(self) -> Path:

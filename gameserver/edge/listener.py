@@ -3,11 +3,14 @@
 A bug in one connection ends that connection: it is logged once, here, and its client may come back.
 """
 
+import dataclasses
 import errno
 import functools
 import random
 import ssl
+from collections import Counter
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import trio
 
@@ -23,6 +26,17 @@ DRAIN_PAUSE_S = 0.1  #: … this far apart
 RECONNECT_WITHIN_MS = 3_000  #: clients come back at a random moment within this
 
 log = get_logger(__name__)
+
+
+@dataclass
+class ListenerStatistics(Counters):
+    """All sessions of a node at one moment, and what they did so far."""
+
+    opening: int = 0  #: sockets without a WELCOME yet
+    live: int = 0  #: sessions that play
+    draining: int = 0  #: sessions that are being ended
+    queued_frames: int = 0  #: waiting in all outboxes
+    connections_total: int = 0  #: accepted
 
 
 class Listener:
@@ -41,16 +55,19 @@ class Listener:
         self._sessions: set[Session] = set()
         self._accepting = trio.CancelScope()
         self._empty = trio.Event()
-        self.connections_total = 0
+        self._connections = 0
 
-    @property
-    def counters(self) -> Counters:
-        """What the sessions did."""
-        return self._shared.counters
-
-    def sessions_in(self, state: State) -> int:
-        """How many sessions are in `state`."""
-        return sum(session.state is state for session in self._sessions)
+    def statistics(self) -> ListenerStatistics:
+        """The sessions now, and what they did."""
+        states = Counter(session.state for session in self._sessions)
+        return ListenerStatistics(
+            opening=states[State.OPENING],
+            live=states[State.LIVE],
+            draining=states[State.DRAINING],
+            queued_frames=sum(len(session.outbox) for session in self._sessions),
+            connections_total=self._connections,
+            **dataclasses.asdict(self._shared.counters),
+        )
 
     async def run(
         self,
@@ -88,7 +105,7 @@ class Listener:
             await self._empty.wait()
 
     async def _serve(self, stream: Stream) -> None:
-        self.connections_total += 1
+        self._connections += 1
         connection = Connection(stream, self._open, self._allowed_origins)
         try:
             await connection.serve()

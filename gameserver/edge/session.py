@@ -115,7 +115,7 @@ class Watch(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass
 class Counters:
     """What all sessions of a node did; read by metrics."""
 
