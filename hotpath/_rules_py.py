@@ -146,7 +146,7 @@ def reconnect_bucket_mt(bucket_mt: int, gap_s: int) -> int:
 
 
 def combo_prefix(n: int) -> int:
-    """F(n): bonus in BP that the first n taps of a run earn together; tap i earns min(5000, 500·(i // 50)).
+    """F(n): bonus in BP that taps 1 … n of a run earn together; tap i earns min(5000, 500·(i // 50)).
 
     Closed form of game.md "Combo", with k, r = divmod(n, 50).
 

@@ -99,7 +99,7 @@ def encode_tapped(
 
 def _decode_ints(payload: bytes | memoryview, length: int) -> list[int] | None:
     # The payload must be one array of `length` integers and not a byte more.
-    data = bytes(payload)
+    data = memoryview(payload).tobytes()
     try:
         head = data[0]
         if head in _ARRAY_HEADERS:
