@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import msgpack
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from hotpath import (
     rules,
     tap_codec,
 )
+from tests.fakes.other_side import pack
 
 UINT64 = st.integers(0, 2**64 - 1)
 XP = st.integers(0, rules.MAX_COUNT)
@@ -82,7 +82,7 @@ def test_emission_only_falls(minted: list[int], scale_pt: int) -> None:
 
 
 @st.composite
-def players(draw: st.DrawFn, now_ms: int, **fixed: int) -> dict[str, int]:
+def players(draw: st.DrawFn, /, now_ms: int, **fixed: int) -> dict[str, int]:
     """Any fields the constructor takes; times mostly lie near `now_ms`, where the rules do something."""
     fields = {}
     for name, (low, high) in player_state.FIELD_RANGES.items():
@@ -191,7 +191,7 @@ def test_any_bytes_are_judged_alike(payload: bytes) -> None:
 
 def encodings(value: int) -> list[bytes]:
     """All MessagePack encodings of an integer, by its own definition and not by either twin's."""
-    found = [msgpack.packb(value)]
+    found = [pack(value)]
     for head, size, signed in zip(range(0xCC, 0xD4), (1, 2, 4, 8) * 2, [False] * 4 + [True] * 4, strict=True):
         try:
             found.append(bytes((head,)) + value.to_bytes(size, "big", signed=signed))
@@ -220,16 +220,16 @@ def test_a_tap_is_read_exactly_when_it_is_one(header: bytes, values: tuple[int, 
 def test_a_damaged_frame_is_judged_alike(frame: bytes, at: int, flip: int) -> None:
     damaged = bytearray(frame)
     damaged[at % len(frame)] ^= flip
-    assert tap_codec.decode_tapped(damaged) == _tap_codec_py.decode_tapped(bytes(damaged))
+    assert tap_codec.decode_tapped(bytes(damaged)) == _tap_codec_py.decode_tapped(bytes(damaged))
 
 
 @given(fields=st.lists(UINT64, min_size=8, max_size=8))
 def test_what_is_written_is_msgpack_and_reads_back(fields: list[int]) -> None:
     tapped = tap_codec.encode_tapped(*fields)
-    assert tapped == _tap_codec_py.encode_tapped(*fields) == msgpack.packb([65, *fields])
+    assert tapped == _tap_codec_py.encode_tapped(*fields) == pack([65, *fields])
     assert tap_codec.decode_tapped(tapped) == (tuple(fields) if max(fields) < 2**53 else None)
     tap = tap_codec.encode_tap(*fields[:3])
-    assert tap == _tap_codec_py.encode_tap(*fields[:3]) == msgpack.packb([2, *fields[:3]])
+    assert tap == _tap_codec_py.encode_tap(*fields[:3]) == pack([2, *fields[:3]])
 
 
 LIMITS = st.one_of(st.integers(1, 12), st.integers(1, rate_limit.MAX_LIMIT))

@@ -3,8 +3,9 @@
 import struct
 from types import ModuleType
 
-import msgpack
 import pytest
+
+from tests.fakes.other_side import ExtType, pack
 
 TAP = (7, 50, 1_000)
 TAPPED = (7, 50, 1_234_567, 20_000, 15, 950, 120, 5)
@@ -25,18 +26,18 @@ WIDTHS = {
 
 @pytest.mark.parametrize("wrap", [bytes, bytearray, memoryview])
 def test_a_tap_is_read_from_any_contiguous_buffer(tap_codec: ModuleType, wrap: type) -> None:
-    assert tap_codec.decode_tap(wrap(msgpack.packb([2, *TAP]))) == TAP
+    assert tap_codec.decode_tap(wrap(pack([2, *TAP]))) == TAP
 
 
 def test_a_part_of_a_larger_buffer_is_read_alone(tap_codec: ModuleType) -> None:
-    frame = msgpack.packb([2, *TAP])
+    frame = pack([2, *TAP])
     assert tap_codec.decode_tap(memoryview(b"\xff" + frame + b"\xff")[1:-1]) == TAP
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("position", range(4))
 def test_every_integer_width_is_read(tap_codec: ModuleType, width: str, position: int) -> None:
-    parts = [msgpack.packb(value) for value in (2, *TAP)]
+    parts = [pack(value) for value in (2, *TAP)]
     value = (2, 7, 50, 100)[position]
     parts[position] = WIDTHS[width](value)
     expected = tuple(value if at == position else field for at, field in enumerate((2, *TAP)))
@@ -45,12 +46,12 @@ def test_every_integer_width_is_read(tap_codec: ModuleType, width: str, position
 
 @pytest.mark.parametrize("header", [b"\x94", b"\xdc\x00\x04", b"\xdd\x00\x00\x00\x04"])
 def test_every_array_header_is_read(tap_codec: ModuleType, header: bytes) -> None:
-    assert tap_codec.decode_tap(header + msgpack.packb([2, *TAP])[1:]) == TAP
+    assert tap_codec.decode_tap(header + pack([2, *TAP])[1:]) == TAP
 
 
 @pytest.mark.parametrize("tap", [(1, 1, 0), (2**32 - 2, 100, 600_000)])
 def test_the_ends_of_the_ranges_are_good(tap_codec: ModuleType, tap: tuple[int, int, int]) -> None:
-    assert tap_codec.decode_tap(msgpack.packb([2, *tap])) == tap
+    assert tap_codec.decode_tap(pack([2, *tap])) == tap
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ def test_the_ends_of_the_ranges_are_good(tap_codec: ModuleType, tap: tuple[int, 
         pytest.param([2, 7, None, 0], id="nil"),
         pytest.param([2, 7, "50", 0], id="string"),
         pytest.param([2, 7, [50], 0], id="array inside"),
-        pytest.param([2, 7, msgpack.ExtType(1, b"2"), 0], id="ext type"),
+        pytest.param([2, 7, ExtType(1, b"2"), 0], id="ext type"),
         pytest.param([2, 7, 50], id="array too short"),
         pytest.param([2, 7, 50, 0, 0], id="array longer than known"),
         pytest.param([3, 7, 50, 0], id="another op"),
@@ -81,7 +82,7 @@ def test_the_ends_of_the_ranges_are_good(tap_codec: ModuleType, tap: tuple[int, 
     ],
 )
 def test_whatever_is_no_valid_tap_is_left_to_the_full_codec(tap_codec: ModuleType, frame: object) -> None:
-    assert tap_codec.decode_tap(msgpack.packb(frame)) is None
+    assert tap_codec.decode_tap(pack(frame)) is None
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_whatever_is_no_valid_tap_is_left_to_the_full_codec(tap_codec: ModuleTyp
     [b"\xdc\x01\x04", b"\xdc\x00\x03", b"\xdd\x01\x00\x00\x04", b"\xdd\x00\x00\x01\x04", b"\x93", b"\x84", b"\xc1"],
 )
 def test_a_header_that_lies_is_refused(tap_codec: ModuleType, header: bytes) -> None:
-    assert tap_codec.decode_tap(header + msgpack.packb([2, *TAP])[1:]) is None
+    assert tap_codec.decode_tap(header + pack([2, *TAP])[1:]) is None
 
 
 def test_every_shortened_or_lengthened_frame_is_refused(tap_codec: ModuleType) -> None:
@@ -108,14 +109,14 @@ def test_what_is_no_buffer_is_our_own_mistake(tap_codec: ModuleType, payload: ob
 
 @pytest.mark.parametrize("value", EDGES)
 def test_what_is_written_equals_msgpack(tap_codec: ModuleType, value: int) -> None:
-    assert tap_codec.encode_tap(value, value, value) == msgpack.packb([2, value, value, value])
-    assert tap_codec.encode_tapped(*[value] * 8) == msgpack.packb([65, *[value] * 8])
+    assert tap_codec.encode_tap(value, value, value) == pack([2, value, value, value])
+    assert tap_codec.encode_tapped(*[value] * 8) == pack([65, *[value] * 8])
 
 
 def test_each_field_stands_in_its_place(tap_codec: ModuleType) -> None:
-    assert tap_codec.encode_tap(*TAP) == msgpack.packb([2, *TAP])
-    assert tap_codec.encode_tapped(*TAPPED) == msgpack.packb([65, *TAPPED])
-    assert tap_codec.decode_tapped(msgpack.packb([65, *TAPPED])) == TAPPED
+    assert tap_codec.encode_tap(*TAP) == pack([2, *TAP])
+    assert tap_codec.encode_tapped(*TAPPED) == pack([65, *TAPPED])
+    assert tap_codec.decode_tapped(pack([65, *TAPPED])) == TAPPED
 
 
 def test_the_longest_frames_fit_their_buffers(tap_codec: ModuleType) -> None:
@@ -144,7 +145,7 @@ def test_what_cannot_be_written_is_refused(tap_codec: ModuleType, wrong: int) ->
     ],
 )
 def test_whatever_is_no_plain_tapped_is_left_to_the_full_codec(tap_codec: ModuleType, frame: list[object]) -> None:
-    assert tap_codec.decode_tapped(msgpack.packb(frame)) is None
+    assert tap_codec.decode_tapped(pack(frame)) is None
 
 
 def test_the_ranges_are_those_of_the_wire(tap_codec: ModuleType) -> None:
