@@ -1,0 +1,169 @@
+import hashlib
+from typing import Any
+
+import pytest
+
+from gameserver.clock import ManualClock
+from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
+from gameserver.identity.accounts import MAX_NAME_CHARS, REFRESH_TTL_S, Accounts
+from gameserver.identity.telegram import BadInitData
+from gameserver.identity.tokens import ACCESS_TTL_S, TokenIssuer
+from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.telegram import BOT_TOKEN, init_data
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def store() -> MemoryAccounts:
+    return MemoryAccounts()
+
+
+def front_desk(store: MemoryAccounts, clock: ManualClock, *, dev: bool = True) -> Accounts:
+    issuer = TokenIssuer({"k1": "a key of at least thirty-two bytes!"})
+    return Accounts(store, issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=dev)
+
+
+@pytest.fixture
+def accounts(store: MemoryAccounts, clock: ManualClock) -> Accounts:
+    return front_desk(store, clock)
+
+
+def raw(clock: ManualClock, **user: Any) -> str:
+    return init_data(clock.now_ms() // 1000, **user)
+
+
+async def test_the_first_login_registers_and_the_same_data_finds_the_same_player(
+    accounts: Accounts, store: MemoryAccounts, clock: ManualClock
+) -> None:
+    opened = raw(clock, is_premium=True)
+    first = await accounts.login_telegram(opened, "web/1")
+    clock.advance(86_400_000)
+    second = await accounts.login_telegram(opened, "web/1")
+    assert (first.created, second.created) == (True, False)
+    assert first.player_id == second.player_id
+    assert first.public_id == second.public_id
+    assert first.session_id != second.session_id
+    assert first.refresh != second.refresh
+    assert first.expires_in_s == ACCESS_TTL_S
+    assert store.players["telegram:42"].premium
+    clock.advance(1_000)
+    with pytest.raises(BadInitData, match="older"):
+        await accounts.login_telegram(opened)
+
+
+async def test_bad_init_data_reaches_no_store(accounts: Accounts, store: MemoryAccounts, clock: ManualClock) -> None:
+    with pytest.raises(BadInitData):
+        await accounts.login_telegram(raw(clock).replace("42", "43"))
+    assert not store.players
+    assert not store.sessions
+
+
+async def test_the_access_token_names_player_and_session(accounts: Accounts, clock: ManualClock) -> None:
+    login = await accounts.login_telegram(raw(clock))
+    claims = accounts.verify(login.access)
+    assert (claims.player, claims.session) == (login.public_id, login.session_id)
+    clock.advance(ACCESS_TTL_S * 1000)
+    with pytest.raises(Unauthenticated) as raised:
+        accounts.verify(login.access)
+    assert raised.value.expired
+
+
+async def test_the_store_never_sees_a_refresh_token(accounts: Accounts, store: MemoryAccounts) -> None:
+    login = await accounts.login_dev("ada", "web/1")
+    session = store.sessions[login.session_id]
+    assert session.hashes == [hashlib.sha256(login.refresh.encode()).digest()]
+    assert session.client == "web/1"
+    assert len(login.refresh) >= 43, "256 bits"
+
+
+async def test_a_refresh_token_is_good_once_and_its_successor_goes_on(
+    accounts: Accounts, store: MemoryAccounts, clock: ManualClock
+) -> None:
+    login = await accounts.login_dev("ada")
+    clock.advance(ACCESS_TTL_S * 1000)
+    renewed = await accounts.refresh(login.refresh)
+    assert (renewed.session_id, renewed.public_id) == (login.session_id, login.public_id)
+    assert renewed.refresh != login.refresh
+    assert not renewed.created
+    assert accounts.verify(renewed.access).expires_at_s == clock.now_ms() // 1000 + ACCESS_TTL_S
+    assert (await accounts.refresh(renewed.refresh)).session_id == login.session_id
+    assert not store.sessions[login.session_id].ended
+
+
+async def test_showing_a_used_refresh_token_ends_the_family(accounts: Accounts) -> None:
+    login = await accounts.login_dev("ada")
+    other = await accounts.login_dev("ada")
+    renewed = await accounts.refresh(login.refresh)
+    for token in (login.refresh, renewed.refresh):
+        with pytest.raises(Unauthenticated):
+            await accounts.refresh(token)
+    assert (await accounts.refresh(other.refresh)).public_id == login.public_id, "other logins of the player stay"
+
+
+async def test_a_refresh_token_lives_seven_days(accounts: Accounts, clock: ManualClock) -> None:
+    login = await accounts.login_dev("ada")
+    clock.advance(REFRESH_TTL_S * 1000 - 1)
+    renewed = await accounts.refresh(login.refresh)
+    clock.advance(REFRESH_TTL_S * 1000)
+    with pytest.raises(Unauthenticated):
+        await accounts.refresh(renewed.refresh)
+
+
+@pytest.mark.parametrize("token", ["", "x", "é", "\ud800", "x" * 100_000], ids=["empty", "x", "é", "surrogate", "long"])
+async def test_what_is_no_refresh_token(accounts: Accounts, token: str) -> None:
+    with pytest.raises(Unauthenticated):
+        await accounts.refresh(token)
+
+
+async def test_logging_out_ends_this_login_only(accounts: Accounts) -> None:
+    here, there = await accounts.login_dev("ada"), await accounts.login_dev("ada")
+    await accounts.logout(here.session_id)
+    await accounts.logout(here.session_id)
+    with pytest.raises(Unauthenticated):
+        await accounts.refresh(here.refresh)
+    assert (await accounts.refresh(there.refresh)).session_id == there.session_id
+
+
+async def test_a_dev_name_is_a_player(accounts: Accounts) -> None:
+    first, again, other = [await accounts.login_dev(name) for name in ("ada", "ada", "Ada L 力")]
+    assert first.public_id == again.public_id != other.public_id
+    assert (first.display_name, other.display_name) == ("ada", "Ada L 力")
+
+
+async def test_names_alone_log_in_nowhere_but_in_dev(store: MemoryAccounts, clock: ManualClock) -> None:
+    with pytest.raises(Forbidden):
+        await front_desk(store, clock, dev=False).login_dev("ada")
+    assert not store.players
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\x00b", "a\nb", " ada", "ada ", "a  b", "\u202eada", "\ud800"])
+async def test_names_that_cannot_be(accounts: Accounts, store: MemoryAccounts, name: str) -> None:
+    with pytest.raises(InvalidArgument):
+        await accounts.login_dev(name)
+    assert not store.players
+
+
+@pytest.mark.parametrize(
+    ("user", "shown"),
+    [
+        ({"first_name": "Ada", "last_name": "Lovelace"}, "Ada Lovelace"),
+        ({"first_name": "  Ada\t", "last_name": ""}, "Ada"),
+        ({"first_name": "\u0000\u202e", "username": "ada"}, "ada"),
+        ({"first_name": "", "username": ""}, "Player"),
+        ({"first_name": "力" * 100}, "力" * MAX_NAME_CHARS),
+        ({"first_name": "x" * 63, "last_name": "yy"}, "x" * 63),
+    ],
+)
+async def test_what_others_see_is_printable_and_short(
+    accounts: Accounts, clock: ManualClock, user: dict[str, str], shown: str
+) -> None:
+    assert (await accounts.login_telegram(raw(clock, **user))).display_name == shown
+
+
+async def test_a_clients_label_is_cut_and_cleaned(accounts: Accounts, store: MemoryAccounts) -> None:
+    login = await accounts.login_dev("ada", "web\x00\n" + "x" * 500)
+    assert store.sessions[login.session_id].client == "web" + " " + "x" * 124
