@@ -2,7 +2,7 @@
 
     PersistenceError
     ├── DatabaseUnavailable   lost, refused, too slow, deadlock, disk full: nothing was committed; try again
-    ├── OutcomeUnknown        the connection died while COMMIT was on its way: it may or may not have happened
+    │   └── OutcomeUnknown    the connection died while COMMIT was on its way: try again only what may happen twice
     ├── Rejected              PostgreSQL says no to these data, and will say no again
     │   └── Duplicate         a unique key is already there
     ├── SchemaMismatch        the schema is not the one this server was built for; says which command helps
@@ -19,10 +19,10 @@ class PersistenceError(Exception):
 
 
 class DatabaseUnavailable(PersistenceError):
-    """Nothing was committed, and the same transaction may succeed later."""
+    """Nothing was committed (but see `OutcomeUnknown`), and the same transaction may succeed later."""
 
 
-class OutcomeUnknown(PersistenceError):
+class OutcomeUnknown(DatabaseUnavailable):
     """The connection died in COMMIT; only a key written by the transaction can tell whether it happened.
 
     Args:

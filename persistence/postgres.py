@@ -13,7 +13,7 @@ Every error of the driver becomes one of `persistence.errors` here.
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple
 from urllib.parse import parse_qs, urlsplit
@@ -374,6 +374,12 @@ class Database:
             finally:
                 if connection.is_open:
                     self._idle.append(connection)
+
+
+def open_loop() -> AbstractAsyncContextManager[object]:
+    """The asyncio loop behind the border: one per run, opened by whoever composes it, round every `Database.open`."""
+    loop: AbstractAsyncContextManager[object] = trio_asyncio.open_loop()
+    return loop
 
 
 def address_of(dsn: str) -> str:

@@ -115,3 +115,11 @@ class PlayerWrites:
     postings: tuple[LedgerPosting, ...] = ()
     applied_grants: tuple[int, ...] = ()  #: ids of `player_grants` rows used up
     release: bool = False  #: last flush of a passivating actor: clears `owner_node`
+
+
+@dataclass(frozen=True, slots=True)
+class FlushWatermark:
+    """How far a node's flushes have come."""
+
+    settled_batch: int  #: the outcome of every batch up to this number is known
+    lag_s: float  #: everything that was dirty longer ago than this is committed

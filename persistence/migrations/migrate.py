@@ -72,116 +72,124 @@ def load_revisions(folder: Path = _SQL) -> tuple[Revision, ...]:
     return tuple(revisions)
 
 
-class Migrator:
-    """The migrations of one database.
+REVISIONS = load_revisions()  #: what this server knows, oldest first
 
-    Args:
-        database: an open database whose user may change the schema.
-        revisions: what this server knows, oldest first.
+
+async def status(database: Database, *, revisions: Sequence[Revision] = REVISIONS) -> list[RevisionStatus]:
+    """Every revision that this server knows or the database has, oldest first."""
+    applied = await database.run(_read_applied)
+    known = {revision.id: revision for revision in revisions}
+    statuses = []
+    for id_ in sorted(known.keys() | applied.keys()):
+        revision, row = known.get(id_), applied.get(id_)
+        name = (revision or row or _UNKNOWN).name
+        drifted = revision is not None and row is not None and row.checksum != revision.checksum
+        statuses.append(RevisionStatus(id_, name, revision is not None, (row or _UNKNOWN).applied_at_ms, drifted))
+    return statuses
+
+
+async def is_empty(database: Database) -> bool:
+    """Whether the database has no table of anyone's yet, or only what `down base` leaves."""
+
+    async def look(connection: Connection) -> bool:
+        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
+        return bool(await connection.fetchval(tables) == 0)
+
+    return await database.run(look)
+
+
+async def up(database: Database, target: str | None = None, *, revisions: Sequence[Revision] = REVISIONS) -> list[str]:
+    """Apply what is missing, up to and including `target` (None: all).
+
+    Returns:
+        The ids this call applied.
+
+    Raises:
+        SchemaMismatch: the database has drifted or is newer than this server.
+        SetupFailed: there is no such revision.
     """
+    position = _position(target, revisions)
+    wanted = [revision for revision in revisions if revision.id <= position]
+    async with database.dedicated("migrate", patient=True) as connection:
+        return [revision.id for revision in wanted if await connection.transaction(_apply, revision, revisions)]
 
-    def __init__(self, database: Database, revisions: Sequence[Revision] | None = None) -> None:
-        self._database = database
-        self._revisions = tuple(load_revisions() if revisions is None else revisions)
 
-    async def status(self) -> list[RevisionStatus]:
-        """Every revision that this server knows or the database has, oldest first."""
-        applied = await self._database.run(_read_applied)
-        known = {revision.id: revision for revision in self._revisions}
-        statuses = []
-        for id_ in sorted(known.keys() | applied.keys()):
-            revision, row = known.get(id_), applied.get(id_)
-            name = (revision or row or _UNKNOWN).name
-            drifted = revision is not None and row is not None and row.checksum != revision.checksum
-            statuses.append(RevisionStatus(id_, name, revision is not None, (row or _UNKNOWN).applied_at_ms, drifted))
-        return statuses
+async def down(database: Database, target: str, *, revisions: Sequence[Revision] = REVISIONS) -> list[str]:
+    """Take back every revision after `target`, or all of them for `base`; data that only they hold is lost.
 
-    async def up(self, target: str | None = None) -> list[str]:
-        """Apply what is missing, up to and including `target` (None: all).
+    Returns:
+        The ids this call took back, in that order.
 
-        Returns:
-            The ids this call applied.
+    Raises:
+        SchemaMismatch: the database has drifted or is newer than this server.
+        SetupFailed: there is no such revision.
+    """
+    position = _position(target, revisions)
+    unwanted = [revision for revision in reversed(revisions) if revision.id > position]
+    async with database.dedicated("migrate", patient=True) as connection:
+        return [revision.id for revision in unwanted if await connection.transaction(_take_back, revision, revisions)]
 
-        Raises:
-            SchemaMismatch: the database has drifted or is newer than this server.
-            SetupFailed: there is no such revision.
-        """
-        position = self._position(target)
-        wanted = [revision for revision in self._revisions if revision.id <= position]
-        async with self._database.dedicated("migrate", patient=True) as connection:
-            return [revision.id for revision in wanted if await connection.transaction(self._apply, revision)]
 
-    async def down(self, target: str) -> list[str]:
-        """Take back every revision after `target`, or all of them for `base`; data that only they hold is lost.
+async def check(database: Database, *, revisions: Sequence[Revision] = REVISIONS) -> None:
+    """Refuse any schema but the one this server was built for.
 
-        Returns:
-            The ids this call took back, in that order.
+    Raises:
+        SchemaMismatch: older, newer or drifted; the sentence says what to do.
+    """
+    applied = await database.run(_read_applied)
+    _refuse_foreign(applied, revisions)
+    missing = [revision.id for revision in revisions if revision.id not in applied]
+    if missing:
+        raise SchemaMismatch(f"The database lacks schema revision {missing[0]}; run `gameserver migrate up`.")
 
-        Raises:
-            SchemaMismatch: the database has drifted or is newer than this server.
-            SetupFailed: there is no such revision.
-        """
-        position = self._position(target)
-        unwanted = [revision for revision in reversed(self._revisions) if revision.id > position]
-        async with self._database.dedicated("migrate", patient=True) as connection:
-            return [revision.id for revision in unwanted if await connection.transaction(self._take_back, revision)]
 
-    async def check(self) -> None:
-        """Refuse any schema but the one this server was built for.
+def _position(target: str | None, revisions: Sequence[Revision]) -> str:
+    if target is None:
+        return revisions[-1].id
+    if target == BASE:
+        return ""
+    if target not in {revision.id for revision in revisions}:
+        known = ", ".join(revision.id for revision in revisions)
+        raise SetupFailed(f"There is no schema revision {target}; choose from {BASE}, {known}.")
+    return target
 
-        Raises:
-            SchemaMismatch: older, newer or drifted; the sentence says what to do.
-        """
-        applied = await self._database.run(_read_applied)
-        self._refuse_foreign(applied)
-        missing = [revision.id for revision in self._revisions if revision.id not in applied]
-        if missing:
-            raise SchemaMismatch(f"The database lacks schema revision {missing[0]}; run `gameserver migrate up`.")
 
-    def _position(self, target: str | None) -> str:
-        if target is None:
-            return self._revisions[-1].id
-        if target == BASE:
-            return ""
-        if target not in {revision.id for revision in self._revisions}:
-            known = ", ".join(revision.id for revision in self._revisions)
-            raise SetupFailed(f"There is no schema revision {target}; choose from {BASE}, {known}.")
-        return target
-
-    def _refuse_foreign(self, applied: dict[str, _Applied]) -> None:
-        known = {revision.id: revision for revision in self._revisions}
-        newer = sorted(applied.keys() - known.keys())
-        if newer:
-            raise SchemaMismatch(
-                f"The database has schema revision {newer[-1]}, newer than this server knows; upgrade the server."
-            )
-        for id_, row in sorted(applied.items()):
-            if row.checksum != known[id_].checksum:
-                raise SchemaMismatch(
-                    f"Schema revision {id_} was applied from another text than this server's; "
-                    f"install the server that made it, or restore the database from a backup."
-                )
-
-    async def _apply(self, connection: Connection, revision: Revision) -> bool:
-        applied = await _locked(connection)
-        self._refuse_foreign(applied)
-        if revision.id in applied:
-            return False
-        await connection.execute(revision.up_sql)
-        await connection.execute(
-            "INSERT INTO schema_migrations (revision, name, checksum) VALUES ($1, $2, $3)",
-            *(revision.id, revision.name, revision.checksum),
+def _refuse_foreign(applied: dict[str, _Applied], revisions: Sequence[Revision]) -> None:
+    known = {revision.id: revision for revision in revisions}
+    newer = sorted(applied.keys() - known.keys())
+    if newer:
+        raise SchemaMismatch(
+            f"The database has schema revision {newer[-1]}, newer than this server knows; upgrade the server."
         )
-        return True
+    for id_, row in sorted(applied.items()):
+        if row.checksum != known[id_].checksum:
+            raise SchemaMismatch(
+                f"Schema revision {id_} was applied from another text than this server's; "
+                "install the server that applied it, or restore the database from a backup."
+            )
 
-    async def _take_back(self, connection: Connection, revision: Revision) -> bool:
-        applied = await _locked(connection)
-        self._refuse_foreign(applied)
-        if revision.id not in applied:
-            return False
-        await connection.execute(revision.down_sql)
-        await connection.execute("DELETE FROM schema_migrations WHERE revision = $1", revision.id)
-        return True
+
+async def _apply(connection: Connection, revision: Revision, revisions: Sequence[Revision]) -> bool:
+    applied = await _locked(connection)
+    _refuse_foreign(applied, revisions)
+    if revision.id in applied:
+        return False
+    await connection.execute(revision.up_sql)
+    await connection.execute(
+        "INSERT INTO schema_migrations (revision, name, checksum) VALUES ($1, $2, $3)",
+        *(revision.id, revision.name, revision.checksum),
+    )
+    return True
+
+
+async def _take_back(connection: Connection, revision: Revision, revisions: Sequence[Revision]) -> bool:
+    applied = await _locked(connection)
+    _refuse_foreign(applied, revisions)
+    if revision.id not in applied:
+        return False
+    await connection.execute(revision.down_sql)
+    await connection.execute("DELETE FROM schema_migrations WHERE revision = $1", revision.id)
+    return True
 
 
 async def _locked(connection: Connection) -> dict[str, _Applied]:

@@ -380,9 +380,9 @@ UNION ALL
     FROM (
         SELECT
             (SELECT coalesce(sum(minted_mpt), 0) FROM write_batches)
-                + coalesce((SELECT folded_minted_mpt FROM economy_state ORDER BY hour DESC LIMIT 1), 0) AS minted_mpt,
+                + (SELECT coalesce(max(folded_minted_mpt), 0) FROM economy_state) AS minted_mpt,
             (SELECT coalesce(sum(burned_mpt), 0) FROM write_batches)
-                + coalesce((SELECT folded_burned_mpt FROM economy_state ORDER BY hour DESC LIMIT 1), 0) AS burned_mpt,
+                + (SELECT coalesce(max(folded_burned_mpt), 0) FROM economy_state) AS burned_mpt,
             (SELECT coalesce(sum(balance_mpt), 0) FROM players)
                 + coalesce((SELECT sum(amount_mpt) FROM token_transactions WHERE account = 'escrow'), 0) AS held_mpt
     ) AS total

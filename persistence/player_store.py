@@ -1,0 +1,149 @@
+"""Claiming players for a node and loading them; grants; the players of load tests."""
+
+from collections.abc import Sequence
+from uuid import UUID, uuid4
+
+from persistence.account_store import REGISTRATION_LOCK, register_players
+from persistence.player_columns import SELECT_LIST, columns_from
+from persistence.postgres import Connection, Database, Row
+from persistence.records import GrantKind, GrantRow, LoadedPlayer, OwnedElsewhere
+
+# Locks first, in the order of ids as everyone else does (flushes, other claims), so that nobody waits in a circle. The
+# claim is a statement of its own after that: one that waits for a lock itself would re-read the player's row as it is
+# then, but judge the owner's lease as it was before the wait.
+_LOCK = "SELECT id FROM players WHERE public_id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+_CLAIM = f"""
+    UPDATE players AS p SET owner_epoch = p.owner_epoch + 1, owner_node = $2
+    WHERE p.id = ANY ($1::bigint[]) AND (
+        p.owner_node IS NULL OR p.owner_node = $2
+        OR NOT EXISTS (SELECT FROM nodes AS n WHERE n.name = p.owner_node AND n.lease_until > statement_timestamp())
+    )
+    RETURNING p.id, p.public_id, p.display_name, p.generation, p.owner_epoch, {SELECT_LIST}
+"""  # noqa: S608 - a constant
+# A second statement, not a second part of the first: it must see what the claim may have waited for.
+_CURSORS = "SELECT player_id, lineage, applied_seq FROM operation_cursors WHERE player_id = ANY ($1::bigint[])"
+_GRANTS = """
+    SELECT player_id, id, key, kind::text, amount_mpt FROM player_grants
+    WHERE player_id = ANY ($1::bigint[]) AND applied_at IS NULL ORDER BY id
+"""
+_OWNERS = """
+    SELECT p.public_id, n.name, n.url FROM players AS p JOIN nodes AS n ON n.name = p.owner_node
+    WHERE p.id = ANY ($1::bigint[])
+"""
+_GRANTS_OF_NODE = """
+    SELECT g.player_id, g.id, g.key, g.kind::text, g.amount_mpt
+    FROM player_grants AS g JOIN players AS p ON p.id = g.player_id
+    WHERE p.owner_node = $1 AND g.applied_at IS NULL ORDER BY g.id
+"""
+_FIRST_COLUMN = 5  #: where `SELECT_LIST` begins in what `_CLAIM` returns
+
+
+async def claim_and_load(
+    database: Database, public_ids: Sequence[UUID], *, node: str
+) -> list[LoadedPlayer | OwnedElsewhere]:
+    """Make `node` the owner of these players, where no other node with a live lease is, and read them.
+
+    Every claim raises the player's epoch, so whoever owned it before can write nothing any more. One transaction at
+    READ COMMITTED: the claim first, then what hangs on the player, in statements that see all the claim waited for.
+
+    Args:
+        database: where.
+        public_ids: at most some thousand; unknown ones are missing from the answer, repeated ones come once.
+        node: the claimant's name; its row in `nodes` must exist.
+
+    Returns:
+        The players in no particular order.
+
+    Raises:
+        DatabaseUnavailable: nothing was claimed; try again.
+        OutcomeUnknown: try again: a claim that did happen only costs one epoch.
+    """
+    return await database.transaction(_claim_and_load, list(public_ids), node)
+
+
+async def _claim_and_load(
+    connection: Connection, public_ids: list[UUID], node: str
+) -> list[LoadedPlayer | OwnedElsewhere]:
+    wanted = [id_ for (id_,) in await connection.fetch(_LOCK, public_ids)]
+    claimed = await connection.fetch(_CLAIM, wanted, node)
+    ids = [row[0] for row in claimed]
+    cursors: dict[int, dict[bytes, int]] = {id_: {} for id_ in ids}
+    for player_id, lineage, applied_seq in await connection.fetch(_CURSORS, ids):
+        cursors[player_id][lineage] = applied_seq
+    grants = _by_player(await connection.fetch(_GRANTS, ids))
+    answer: list[LoadedPlayer | OwnedElsewhere] = []
+    for row in claimed:
+        id_, public_id, display_name, generation, owner_epoch = row[:_FIRST_COLUMN]
+        columns = columns_from(row[_FIRST_COLUMN:])
+        answer.append(
+            LoadedPlayer(
+                *(id_, public_id, display_name, generation, owner_epoch),
+                *(columns, cursors[id_], grants.get(id_, ())),
+            )
+        )
+    if len(ids) < len(wanted):
+        elsewhere = await connection.fetch(_OWNERS, list(set(wanted) - set(ids)))
+        answer += [OwnedElsewhere(public_id, name, url) for public_id, name, url in elsewhere]
+    return answer
+
+
+async def unapplied_grants(database: Database, *, node: str) -> dict[int, tuple[GrantRow, ...]]:
+    """What is still owed to the players that `node` owns: by player id, oldest first.
+
+    That includes what their actors have applied and not flushed yet.
+    """
+
+    async def read(connection: Connection) -> dict[int, tuple[GrantRow, ...]]:
+        return _by_player(await connection.fetch(_GRANTS_OF_NODE, node))
+
+    return await database.run(read)
+
+
+async def create_load_test_players(database: Database, count: int, *, now_ms: int) -> list[UUID]:
+    """The players `load-000001` … of load tests, registered where they do not exist yet, each granted full energy.
+
+    Args:
+        database: where.
+        count: how many, 1 … 999 999.
+        now_ms: the present.
+
+    Returns:
+        Their public ids, in the order of their names.
+
+    Raises:
+        DatabaseUnavailable: try again; nothing happens twice but the grant.
+    """
+    return await database.transaction(_create_load_test_players, count, now_ms)
+
+
+async def _create_load_test_players(connection: Connection, count: int, now_ms: int) -> list[UUID]:
+    names = [f"load-{number:06}" for number in range(1, count + 1)]
+    find = "SELECT dev_name, id, public_id FROM players WHERE dev_name = ANY ($1::text[]) ORDER BY dev_name"
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", REGISTRATION_LOCK)
+    known = {row[0] for row in await connection.fetch(find, names)}
+    missing = [name for name in names if name not in known]
+    await register_players(
+        connection,
+        telegram_ids=[None] * len(missing),
+        dev_names=missing,
+        display_names=missing,
+        premium=[False] * len(missing),
+        now_ms=now_ms,
+    )
+    players = await connection.fetch(find, names)
+    call = uuid4()
+    await connection.execute(
+        "INSERT INTO player_grants (player_id, key, kind) SELECT id, key, $3::text::grant_kind"
+        " FROM unnest($1::bigint[], $2::text[]) AS new (id, key)",
+        [id_ for _, id_, _ in players],
+        [f"load_test:{call}:{id_}" for _, id_, _ in players],
+        GrantKind.FULL_ENERGY,
+    )
+    return [public_id for _, _, public_id in players]
+
+
+def _by_player(rows: Sequence[Row]) -> dict[int, tuple[GrantRow, ...]]:
+    grants: dict[int, list[GrantRow]] = {}
+    for player_id, id_, key, kind, amount_mpt in rows:
+        grants.setdefault(player_id, []).append(GrantRow(id_, key, GrantKind(kind), amount_mpt))
+    return {player_id: tuple(rows_) for player_id, rows_ in grants.items()}

@@ -1,0 +1,97 @@
+"""A real PostgreSQL for the tests of a worker, and a fresh database for each test that asks for one."""
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import trio
+import trio_asyncio  # type: ignore[import-untyped]  # it ships no types
+
+from persistence.embedded import Embedded
+from persistence.migrations import migrate
+from persistence.postgres import Connection, Database
+
+_TEMPLATE = "migrated"
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Embedded]:
+    """The PostgreSQL of this worker, with a migrated database that tests copy. Not to be stopped by a test."""
+    folder = Path(tempfile.mkdtemp(prefix="ppj-tests-"))
+    try:
+        with Embedded.start(folder) as server:
+            _administer(server, f"CREATE DATABASE {_TEMPLATE}")
+            trio.run(_migrate, address_in(server.dsn, _TEMPLATE))
+            yield server
+    finally:
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def empty_database_dsn(postgres_server: Embedded) -> Iterator[str]:
+    """The address of a new, empty database."""
+    yield from _fresh(postgres_server, "template0")
+
+
+@pytest.fixture
+def database_dsn(postgres_server: Embedded) -> Iterator[str]:
+    """The address of a new database with the present schema."""
+    yield from _fresh(postgres_server, _TEMPLATE)
+
+
+@pytest.fixture
+async def asyncio_loop() -> AsyncIterator[None]:
+    """The asyncio loop that `Database.open` needs."""
+    async with trio_asyncio.open_loop():
+        yield
+
+
+@pytest.fixture
+async def empty_database(asyncio_loop: None, empty_database_dsn: str) -> AsyncIterator[Database]:  # noqa: ARG001 - its loop
+    """A new, empty database, open."""
+    async with Database.open(empty_database_dsn) as database:
+        yield database
+
+
+@pytest.fixture
+async def database(asyncio_loop: None, database_dsn: str) -> AsyncIterator[Database]:  # noqa: ARG001 - its loop
+    """A new database with the present schema, open."""
+    async with Database.open(database_dsn) as database:
+        yield database
+
+
+def address_in(dsn: str, name: str) -> str:
+    """The address of another database on the same server."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
+
+
+def _fresh(server: Embedded, template: str) -> Iterator[str]:
+    name = f"test_{os.getpid()}_{next(_numbers)}"
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield address_in(server.dsn, name)
+    _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _administer(server: Embedded, sql: str) -> None:
+    async def run() -> None:
+        async def execute(connection: Connection) -> None:
+            await connection.execute(sql)
+
+        async with (
+            trio_asyncio.open_loop(),
+            Database.open(address_in(server.dsn, "postgres")) as database,
+        ):
+            await database.run(execute)
+
+    trio.run(run)
+
+
+async def _migrate(dsn: str) -> None:
+    async with trio_asyncio.open_loop(), Database.open(dsn) as database:
+        await migrate.up(database)
