@@ -10,14 +10,12 @@ from typing import Any
 
 import structlog
 
-from gameserver.settings import LogFormat
 
-
-def configure_logs(log_format: LogFormat, *, level: int = logging.INFO) -> None:
+def configure_logs(*, as_json: bool, level: int = logging.INFO) -> None:
     """Set up structlog and the standard library's root logger alike.
 
     Args:
-        log_format: text for people, json for machines.
+        as_json: JSON for machines instead of text for people.
         level: the least severity that is written.
     """
     shared: list[structlog.typing.Processor] = [
@@ -26,7 +24,7 @@ def configure_logs(log_format: LogFormat, *, level: int = logging.INFO) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor
-    if log_format is LogFormat.JSON:
+    if as_json:
         shared.append(structlog.processors.format_exc_info)
         renderer = structlog.processors.JSONRenderer()
     else:

@@ -5,7 +5,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from gameserver.actors.actor import Message
@@ -13,9 +13,6 @@ from gameserver.errors import WireError
 from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Position, Result, State
 from gameserver.wire.ops import CloseCode
 from persistence.records import GrantRow
-
-if TYPE_CHECKING:
-    from gameserver.actors.player import PlayerActor
 
 MERGED_TAPS = 1_024  #: TAP frames that one waiting run holds at most
 
@@ -80,8 +77,8 @@ class Origin(Protocol):
         ...
 
 
-#: What an action does within its turn: (actor, args, now in ms) → result; raises `WireError` to refuse.
-Handler = Callable[["PlayerActor", Any, int], Any]
+#: What an action does within its turn: (the player's actor, args, now in ms) → result; raises `WireError` to refuse.
+Handler = Callable[[Any, Any, int], Any]
 
 
 class _Unmerged:

@@ -19,8 +19,9 @@ LOOK_S = 5.0  #: between two looks at the clock
 
 log = get_logger(__name__)
 
-#: Fixes the hour (number since 1970) if nobody has, and returns the gross mPT minted before it.
-FixHour = Callable[[int], Awaitable[int]]
+#: Fixes the hour (its number since 1970) if nobody has, by a rule from gross minted mPT to emission in BP; returns the
+#: emission that applies.
+FixHour = Callable[[int, Callable[[int], int]], Awaitable[int]]
 
 
 async def keep_emission(
@@ -40,16 +41,19 @@ async def keep_emission(
         clock: the present.
         task_status: started once the present hour applies.
     """
+
+    def rule(minted_mpt: int) -> int:
+        return rules.emission_bp(minted_mpt // rules.MPT_PER_PT, scale_pt)
+
     applied_hour = -1
     while True:
         hour = clock.now_ms() // HOUR_MS
         if hour != applied_hour:
             try:
-                minted_mpt = await fix_hour(hour)
+                world.emission_bp = await fix_hour(hour, rule)
             except DatabaseUnavailable:
                 log.warning("the hour's emission could not be read; the previous one applies")
             else:
-                world.emission_bp = rules.emission_bp(minted_mpt // rules.MPT_PER_PT, scale_pt)
                 if applied_hour < 0:
                     task_status.started()
                 applied_hour = hour

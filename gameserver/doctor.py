@@ -1,0 +1,116 @@
+"""`gameserver doctor`: looks at everything a start needs, and says what to do about what it finds.
+
+It works before anything is built, changes nothing, and asks a running server's database as readily as a stopped one's.
+"""
+
+import enum
+import importlib
+import resource
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gameserver.errors import OperatorError
+from gameserver.settings import Settings, load_settings, setting_sources, unknown_variables
+
+EXTENSIONS = ("rules", "player_state", "tap_codec", "rate_limit")
+COMFORTABLE_FILES = 16_384  #: 10 000 sockets, and what the process needs besides
+
+
+class Verdict(enum.StrEnum):
+    """What a check found."""
+
+    GOOD = "ok"
+    WARNING = "warning"
+    BAD = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report.
+
+    Args:
+        subject: what was looked at.
+        verdict: whether it is as it should be.
+        text: what was found and, unless it is good, what to do.
+    """
+
+    subject: str
+    verdict: Verdict
+    text: str
+
+
+def examine(check_database: Callable[[Settings], str]) -> tuple[list[tuple[str, str, str]], list[Finding]]:
+    """Look at everything.
+
+    Args:
+        check_database: returns one sentence about a good database and schema; raises what is wrong with it.
+
+    Returns:
+        Every setting as (variable, value, source), and the findings.
+    """
+    try:
+        settings = load_settings()
+    except OperatorError as error:
+        return [], [Finding("settings", Verdict.BAD, str(error)), *_machine(), *_extensions()]
+    findings = [*_settings(settings), *_machine(), *_extensions(), *_ports(settings)]
+    try:
+        findings.append(Finding("database", Verdict.GOOD, check_database(settings)))
+    except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the finding
+        findings.append(Finding("database", Verdict.BAD, str(error)))
+    return setting_sources(settings), findings
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    problems = settings.problems()
+    for problem in problems:
+        yield Finding("settings", Verdict.WARNING, problem)
+    for name in unknown_variables():
+        yield Finding("settings", Verdict.WARNING, f"{name} is not a setting of this server; a typing error?")
+    if not problems:
+        yield Finding("settings", Verdict.GOOD, f"complete for {settings.env}")
+
+
+def _machine() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Finding("python", Verdict.GOOD, version)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= COMFORTABLE_FILES or soft == resource.RLIM_INFINITY:
+        yield Finding("open files", Verdict.GOOD, f"{soft} at once")
+    else:
+        can = "" if hard == resource.RLIM_INFINITY or hard >= COMFORTABLE_FILES else f" (the hard limit is {hard})"
+        advice = f"each player's socket is one; raise it with `ulimit -n {COMFORTABLE_FILES}`{can}."
+        yield Finding("open files", Verdict.WARNING, f"at most {soft} at once; {advice}")
+
+
+def _extensions() -> Iterator[Finding]:
+    missing = []
+    for name in EXTENSIONS:
+        try:
+            importlib.import_module(f"hotpath.{name}")
+        except ImportError:
+            missing.append(name)
+    if missing:
+        yield Finding("extensions", Verdict.BAD, f"not built: {', '.join(missing)}; run `make setup`.")
+    else:
+        yield Finding("extensions", Verdict.GOOD, "built and loaded")
+
+
+def _ports(settings: Settings) -> Iterator[Finding]:
+    for variable, host, port in (
+        ("GAME_PORT", settings.host, settings.port),
+        ("GAME_HTTP_PORT", settings.http_host, settings.http_port),
+    ):
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except OSError as error:
+            text = (
+                f"{host}:{port} cannot be bound ({error.strerror}); a server may be running there, or set {variable}."
+            )
+            yield Finding("port", Verdict.WARNING, text)
+        else:
+            yield Finding("port", Verdict.GOOD, f"{host}:{port} is free ({variable})")

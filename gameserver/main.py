@@ -1,0 +1,386 @@
+"""The composition root: what is built from what, in which order it starts, and how it stops.
+
+Start: ports first (a taken port should not start a database), then database, schema, the node's lease, the services,
+HTTP, and last the game socket. Stop, within one deadline: not ready → no new sockets → sessions told to come back →
+every actor written and given up → services, HTTP, database. Each layer is a nursery inside the one it depends on.
+"""
+
+import functools
+import os
+import signal
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+from uuid import UUID, uuid4
+
+import hypercorn
+import hypercorn.trio
+import trio
+from hypercorn.typing import Framework
+from persistence.write_behind import WriteBehind
+
+from gameserver.actors.messages import Grant
+from gameserver.actors.player import PlayerActor
+from gameserver.actors.player_loader import PlayerLoader
+from gameserver.actors.registry import Registry
+from gameserver.actors.schedule import keep_emission
+from gameserver.clock import Clock, SystemClock
+from gameserver.edge.heartbeat import Heartbeat
+from gameserver.edge.listener import Listener, open_port
+from gameserver.edge.login import LoginDoor
+from gameserver.edge.session import Counters, Surroundings
+from gameserver.edge.upgrade import PATH
+from gameserver.errors import OperatorError
+from gameserver.identity.accounts import Accounts
+from gameserver.identity.tokens import TokenIssuer
+from gameserver.logs import get_logger
+from gameserver.metrics import Metrics
+from gameserver.schema import database_address, prepare_schema, with_database
+from gameserver.settings import Settings, signing_keys
+from gameserver.wire.codec import encode_client
+from gameserver.wire.messages import Hello, HelloBody
+from gameserver.wire.ops import LINEAGE_BYTES
+from hotpath.player_state import World
+from http_admin.app import Services, create_app
+from persistence import economy_store, player_store
+from persistence.account_store import AccountStore
+from persistence.errors import DatabaseUnavailable, PersistenceError
+from persistence.node_lease import NodeLease
+from persistence.postgres import Database, open_loop
+from persistence.records import LoadedPlayer, OwnedElsewhere
+
+LANES = 4  #: flush transactions that may be in flight at once
+GRANT_RETRY_S = 2.0  #: between two tries to read grants while the database is away
+HTTP_GRACE_S = 2.0  #: for requests that are being answered when the server stops
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything is, for people."""
+
+    page: str
+    docs: str
+    socket: str
+    data: str
+
+
+def run_server(settings: Settings, announce: Callable[[Addresses], None]) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        settings: everything that can be set.
+        announce: called once the server is ready.
+
+    Returns:
+        The exit status: 0 if everything was written.
+
+    Raises:
+        OperatorError: a person has to change something before it can start.
+        PersistenceError: the same, about the database.
+    """
+    try:
+        return trio.run(functools.partial(_run, settings, announce))
+    except* (OperatorError, PersistenceError) as group:
+        raise _first(group) from None
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
+    keys = signing_keys(settings)
+    for problem in settings.problems():
+        log.warning(problem)
+    sockets = await open_port(settings.host, settings.port, "GAME_PORT")
+    http_sockets = await open_port(settings.http_host, settings.http_port, "GAME_HTTP_PORT")
+    with database_address(settings) as (dsn, data):
+        async with open_loop(), Database.open(dsn) as database:
+            await prepare_schema(database, settings)
+            node = Node(settings, database, keys, sockets, http_sockets)
+            return await node.run(lambda: announce(node.addresses(data)))
+
+
+def load_test_credentials(settings: Settings, players: int, *, ttl_s: int, as_hello: bool) -> Iterator[str]:
+    """Make load-test players where they do not exist, grant each full energy, and give each a credential.
+
+    Args:
+        settings: dev settings.
+        players: how many.
+        ttl_s: life of the tokens in seconds.
+        as_hello: whole HELLO payloads in hex, each with a new random lineage, instead of access tokens.
+
+    Returns:
+        One line per player.
+
+    Raises:
+        PersistenceError: the database cannot be used.
+    """
+    issuer = TokenIssuer(signing_keys(settings))
+    now_s = SystemClock().now_ms() // 1_000
+
+    async def make(database: Database) -> list[UUID]:
+        await prepare_schema(database, settings)
+        return await player_store.create_load_test_players(database, players, now_ms=now_s * 1_000)
+
+    for public_id in with_database(settings, make):
+        token = issuer.issue(public_id, uuid4(), now_s, ttl_s=ttl_s)
+        if as_hello:
+            body = HelloBody(
+                lineage=os.urandom(LINEAGE_BYTES), device="load-test", client="gameserver token", token=token
+            )
+            yield encode_client(Hello(body=body)).hex()
+        else:
+            yield token
+
+
+class Node:
+    """One running server.
+
+    Args:
+        settings: everything that can be set.
+        database: open, with the right schema.
+        keys: that sign and check access tokens, by kid.
+        sockets: bound for the game; owned and closed here.
+        http_sockets: bound for HTTP; owned and closed here.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        keys: Mapping[str, str],
+        sockets: Sequence[trio.SocketListener],
+        http_sockets: Sequence[trio.SocketListener],
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._sockets = sockets
+        self._http_sockets = http_sockets
+        self._clock: Clock = SystemClock()
+        self._metrics = Metrics()
+        self._world = World()
+        self._not_ready = "the server is starting"
+        self._name = settings.node_name(port_of(sockets))
+        self._lease = NodeLease(
+            database,
+            name=self._name,
+            url=settings.node_url or self.socket_url,
+            watermark=lambda: self._write_behind.watermark(),  # noqa: PLW0108 - it is built below, with the lease's run
+        )
+        self._write_behind = WriteBehind(
+            database,
+            node_run=self._lease.node_run,
+            lanes=LANES,
+            flush_ms=settings.flush_ms,
+            observe_flush_lag_s=self._metrics.flush_lag_seconds.observe,
+        )
+        self._players: Registry[UUID, PlayerActor] = Registry(
+            load=PlayerLoader(self._claim, self._build).load,
+            flush=self._give_up,
+            clock=self._clock,
+            may_passivate=lambda: not self._write_behind.degraded,
+            observe_turn_s=self._metrics.turn_seconds.observe,
+        )
+        self._accounts = Accounts(
+            AccountStore(database),
+            TokenIssuer(keys),
+            self._clock,
+            bot_tokens=settings.bot_tokens,
+            max_age_s=settings.initdata_max_age_s,
+            dev=settings.is_dev,
+        )
+
+    @property
+    def socket_url(self) -> str:
+        """Where players' sockets go."""
+        scheme = "ws" if self._settings.tls_cert is None else "wss"
+        return self._settings.socket_url or f"{scheme}://{self._settings.host}:{port_of(self._sockets)}{PATH}"
+
+    def addresses(self, data: str) -> Addresses:
+        """Where everything is.
+
+        Args:
+            data: where people find the database.
+        """
+        here = f"http://{self._settings.http_host}:{port_of(self._http_sockets)}"
+        page = (self._settings.public_url or here).rstrip("/")
+        return Addresses(page=f"{page}/", docs=f"{page}/docs", socket=self.socket_url, data=data)
+
+    async def run(self, ready: Callable[[], None]) -> int:
+        """Serve until SIGINT or SIGTERM, or until the node's lease is lost.
+
+        Args:
+            ready: called once players can come.
+
+        Returns:
+            The exit status: 0 if everything was written.
+        """
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with trio.open_nursery() as services:
+                await services.start(self._lease.run)
+                await services.start(self._write_behind.run)
+                await services.start(self._players.run)
+                await services.start(self._keep_emission)
+                services.start_soon(self._deliver_grants)
+                async with trio.open_nursery() as doors:
+                    heartbeat = Heartbeat(self._clock)
+                    door = LoginDoor(self._accounts, self._players, services)
+                    shared = Surroundings(self._clock, door, heartbeat, Counters())
+                    tls = tls_context(self._settings)
+                    listener = Listener(shared, allowed_origins=self._settings.origins, tls=tls)
+                    self._expose(listener)
+                    closing, closed = trio.Event(), trio.Event()
+                    doors.start_soon(self._serve_http, closing, closed)
+                    doors.start_soon(heartbeat.run)
+                    await doors.start(listener.run, self._sockets)
+                    self._not_ready = ""
+                    ready()
+                    log.info("stopping", reason=await self._reason_to_stop(signals))
+                    self._not_ready = "the server is stopping"
+                    written = await self._drain(listener, signals)
+                    closing.set()
+                    with trio.move_on_after(2 * HTTP_GRACE_S):
+                        await closed.wait()
+                    doors.cancel_scope.cancel()
+                services.cancel_scope.cancel()
+        return 0 if written else 1
+
+    async def _reason_to_stop(self, signals: AsyncIterator[int]) -> str:
+        reason = ""
+        async with trio.open_nursery() as nursery:
+
+            async def on_signal() -> None:
+                nonlocal reason
+                async for number in signals:
+                    reason = reason or signal.Signals(number).name
+                    nursery.cancel_scope.cancel()
+                    break
+
+            async def on_lost_lease() -> None:
+                nonlocal reason
+                await self._lease.lost.wait()
+                reason = reason or "another process took this node's name or its lease ran out"
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(on_signal)
+            nursery.start_soon(on_lost_lease)
+        return reason
+
+    async def _drain(self, listener: Listener, signals: AsyncIterator[int]) -> bool:
+        """Send everybody away and write everything, within the deadline; False if something is left unwritten."""
+        written = False
+        async with trio.open_nursery() as nursery:
+
+            async def hurry() -> None:
+                async for _ in signals:
+                    log.warning("a second signal: stopping at once")
+                    nursery.cancel_scope.cancel()
+
+            nursery.start_soon(hurry)
+            with trio.move_on_after(self._settings.drain_s):
+                await listener.drain()
+                await self._players.passivate_all()
+                await self._write_behind.drain()
+                written = True
+            nursery.cancel_scope.cancel()
+        if not written:
+            left = self._write_behind.statistics().dirty_players
+            log.error("stopped before everything was written; clients will send it again", players=left)
+        return written
+
+    async def _claim(self, public_ids: Sequence[UUID]) -> Sequence[LoadedPlayer | OwnedElsewhere]:
+        return await player_store.claim_and_load(self._database, public_ids, node=self._name)
+
+    def _build(self, loaded: LoadedPlayer) -> PlayerActor:
+        return PlayerActor(
+            loaded,
+            world=self._world,
+            clock=self._clock,
+            mark_dirty=self._write_behind.mark_dirty,
+            dropped=self._players.discard,
+        )
+
+    async def _give_up(self, player: PlayerActor) -> None:
+        player.releasing = True
+        await self._write_behind.flush_now(player)
+
+    async def _keep_emission(self, task_status: trio.TaskStatus[None]) -> None:
+        async def fix_hour(hour: int, emission_bp: Callable[[int], int]) -> int:
+            return (await economy_store.fix_hour(self._database, hour, emission_bp=emission_bp)).emission_bp
+
+        scale_pt = self._settings.emission_scale_pt
+        await keep_emission(self._world, fix_hour, scale_pt=scale_pt, clock=self._clock, task_status=task_status)
+
+    async def _deliver_grants(self) -> None:
+        """Tell actors in memory what has been granted to them since they were loaded."""
+        noticed = trio.Event()
+
+        def notice() -> None:
+            noticed.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._database.listen, "player_grants", notice)
+            while True:
+                await noticed.wait()
+                noticed = trio.Event()
+                try:
+                    found = await player_store.unapplied_grants(self._database, node=self._name)
+                except DatabaseUnavailable:
+                    await trio.sleep(GRANT_RETRY_S)
+                    noticed.set()
+                    continue
+                for public_id, grants in found.items():
+                    if self._players.active(public_id) is not None:
+                        for grant in grants:
+                            self._players.deliver(public_id, Grant(grant))
+
+    async def _serve_http(self, closing: trio.Event, closed: trio.Event) -> None:
+        services = Services(
+            accounts=self._accounts,
+            metrics=self._metrics,
+            socket_url=self.socket_url,
+            is_dev=self._settings.is_dev,
+            ready=lambda: self._not_ready,
+            degraded=lambda: self._write_behind.degraded,
+        )
+        config = hypercorn.Config()
+        config.bind = [f"fd://{listener.socket.detach()}" for listener in self._http_sockets]
+        config.accesslog = config.errorlog = None
+        config.graceful_timeout = HTTP_GRACE_S
+        config.include_server_header = False
+        app = cast("Framework", create_app(services))  # ASGI, typed by another library
+        await hypercorn.trio.serve(app, config, shutdown_trigger=closing.wait)
+        closed.set()
+
+    def _expose(self, listener: Listener) -> None:
+        self._metrics.add("players", self._players.statistics)
+        self._metrics.add("sessions", listener.statistics)
+        self._metrics.add("write_behind", self._write_behind.statistics)
+        self._metrics.add("database", self._database.statistics)
+
+
+def port_of(listeners: Sequence[trio.SocketListener]) -> int:
+    """The port that was bound."""
+    port: int = listeners[0].socket.getsockname()[1]
+    return port
+
+
+def tls_context(settings: Settings) -> ssl.SSLContext | None:
+    """For TLS inside the process; None where no certificate is set.
+
+    Raises:
+        OperatorError: the files cannot be read or do not belong together.
+    """
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise OperatorError(f"GAME_TLS_CERT and GAME_TLS_KEY cannot be used: {error}.") from None
+    return context
