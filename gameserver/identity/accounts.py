@@ -67,7 +67,7 @@ class Login:
 
 
 class Accounts:
-    """The front desk.
+    """The front desk. What the store raises while the database is away passes through; nothing was recorded then.
 
     Args:
         store: where accounts and sessions are kept.
