@@ -55,7 +55,7 @@ function show() {
   const view = client.view();
   element.pending.dataset.pending = String(client.pending);
   element.pending.hidden = client.pending === 0;
-  setText(element.pending, `${client.pending} on the way`);
+  setText(element.pending, String(client.pending));
   if (view === null) return;
   const { confirmed } = client;
   showTokens(view.tokens);
@@ -80,12 +80,14 @@ function show() {
   const tired = view.energy < 1;
   element.tap.classList.toggle("tired", tired);
   setText(element.hint, tired ? "Out of energy – rest a moment" : "Tap to raise your power");
-  if (shownLevel !== null && view.level > shownLevel) announce(`Level ${view.level}, ${view.rank}`);
+  if (shownLevel !== null && view.level > shownLevel) celebrate(view);
   shownLevel = view.level;
 }
 
-function announce(text) {
-  setText(element.announcement, text);
+function celebrate({ level, rank }) {
+  setText(element.announcement, `Level ${level}, ${rank}`);
+  const box = element["level-progress"].getBoundingClientRect();
+  float(`Level ${level}!`, box.x + box.width / 2, box.y + 100, "big");
 }
 
 function showMessage(text) {
@@ -111,9 +113,11 @@ function pressed(by, isDown) {
   element.tap.classList.toggle("pressed", pressing.size > 0);
 }
 
-function float(text, x, y) {
+/** Lets a word rise from a point of the window and vanish. */
+function float(text, x, y, size = "") {
+  if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
   const node = document.createElement("p");
-  node.className = "float";
+  node.className = `float ${size}`;
   node.setAttribute("aria-hidden", "true");
   node.textContent = text;
   node.style.left = `${x}px`;
@@ -123,12 +127,12 @@ function float(text, x, y) {
 }
 
 function tap(x, y) {
-  const before = client?.view();
-  if (!client?.tap()) return;
+  const before = client.view();
+  if (!client.tap()) return;
   knock();
-  if (matchMedia("(prefers-reduced-motion: reduce)").matches || !before) return;
+  if (before === null) return;
   const [integer, decimals] = splitTokens(estimateTaps(before, 1).incomeMpt);
-  float(`+${integer}${decimals.slice(0, 3)}`, x, y);
+  float(`+${integer}${decimals.slice(0, 3)}`, x + (Math.random() - 0.5) * 30, y);
 }
 
 function listenForTaps() {

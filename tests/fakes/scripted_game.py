@@ -1,10 +1,11 @@
 """A game server with a will of its own: the wire's rules for one kind of client, and every fault a test can wish for.
 
-It keeps what the real server would keep (a cursor and a durable point per lineage, XP per player) and answers as `wire.md` says, but
-independently of the product's own code: the `msgpack` package, a few dictionaries. Tests tell it what to do wrong and read what it saw.
+It keeps what the real server would keep (a cursor and a durable point per lineage, XP per player) and answers as
+`wire.md` says, but independently of the product's own code: the `msgpack` package, a few dictionaries. Tests tell it
+what to do wrong and read what it saw.
 
-It runs in a thread of its own, because the synchronous Playwright API occupies the test's thread. Every public method may be called from
-the test's thread and returns after the Trio thread has done it.
+It runs in a thread of its own, because the synchronous Playwright API occupies the test's thread. Every public method
+may be called from the test's thread and returns after the Trio thread has done it.
 """
 
 import json
@@ -51,6 +52,13 @@ class Session:
     socket: WebSocketConnection
     stream: trio.SocketStream
     lineage: bytes = b""
+    #: Set and cancelled by `end`: a socket is closed by the task that reads it, nobody else may wait for it.
+    conversation: trio.CancelScope = field(default_factory=trio.CancelScope)
+    ending: tuple[int, str] = (1000, "")
+
+    def end(self, code: int, reason: str) -> None:
+        self.ending = (code, reason)
+        self.conversation.cancel()
 
 
 class ScriptedGame:
@@ -72,10 +80,14 @@ class ScriptedGame:
         self.energy = 1000
         self.clock_ms = 1_750_000_000_000
         self.durable_at_once = True
+        #: Hears and does nothing.
         self.mute = False
+        #: Does what it is told, but its answers are lost.
+        self.answers_lost = False
         self.refuse_hello: list[int] = []
         self.error_for: dict[int, list[tuple[int, str, int]]] = {}
         self.accept_at_most = 100
+        self.combo = 0
         self.http_down = False
         self.dev_login = True
         self.socket_url = ""
@@ -141,7 +153,7 @@ class ScriptedGame:
     async def _close(self, code: int, reason: str) -> None:
         sessions, self._sessions = self._sessions, []
         for session in sessions:
-            await session.socket.aclose(code, reason)
+            session.end(code, reason)
 
     async def _goodbye(self, code: int, reconnect_after_ms: int, url: str | None) -> None:
         await self._send_all([GOODBYE, code, "scripted", reconnect_after_ms, url])
@@ -158,7 +170,8 @@ class ScriptedGame:
             await self._send(session, frame)
 
     async def _send(self, session: Session, frame: list[Any]) -> None:
-        await session.socket.send_message(msgpack.packb(frame))
+        if not (self.answers_lost and frame[0] in (TAPPED, RESULT, ERROR)):
+            await session.socket.send_message(msgpack.packb(frame))
 
     async def serve(self, started: Callable[["ScriptedGame"], None]) -> None:
         """Runs until cancelled; calls `started` when the socket's address is known."""
@@ -175,8 +188,10 @@ class ScriptedGame:
                 assert request.proposed_subprotocols == ("ppj.v1.msgpack",)
                 socket = await request.accept(subprotocol="ppj.v1.msgpack")
                 self.sockets_opened += 1
-                await self._converse(Session(socket, stream))
-                await socket.aclose()
+                session = Session(socket, stream)
+                with session.conversation:
+                    await self._converse(session)
+                await socket.aclose(*session.ending)
                 nursery.cancel_scope.cancel()
         except* (ConnectionClosed, trio.ClosedResourceError, trio.BrokenResourceError):
             pass  # the scripted end of this socket
@@ -202,6 +217,7 @@ class ScriptedGame:
             await self._send(session, [PONG, seq, frame[2], self.clock_ms])
         elif (error := self._error(session, seq)) is not None:
             await self._send(session, error)
+            await self._send(session, [DURABLE, self.lineages[session.lineage].durable_seq])
         elif op == TAP:
             await self._send(session, self._tapped(session, seq, frame[2]))
         else:
@@ -211,7 +227,7 @@ class ScriptedGame:
         self.hellos.append(body)
         if self.refuse_hello:
             self._sessions.remove(session)
-            await session.socket.aclose(self.refuse_hello.pop(0), "scripted")
+            session.end(self.refuse_hello.pop(0), "scripted")
             return
         session.lineage = body["lineage"]
         lineage = self.lineages.setdefault(session.lineage, Lineage())
@@ -219,7 +235,7 @@ class ScriptedGame:
         older = [other for other in self._sessions if other is not session and other.lineage == session.lineage]
         for other in older:
             self._sessions.remove(other)
-            await other.socket.aclose(4510, "lineage taken over")
+            other.end(4510, "lineage taken over")
         welcome = {
             "session": "s1", "player": "player-1", "applied_seq": lineage.applied_seq,
             "durable_seq": lineage.durable_seq, "channels": {}, "now_ms": self.clock_ms, "ping_s": 25,
@@ -233,7 +249,7 @@ class ScriptedGame:
         rewards = sum(step * LEVEL_REWARD_MPT for step in range(2, level + 1))
         return {
             "tokens": self.xp * 1000 + rewards, "xp": self.xp, "level": level, "rank": "Novice",
-            "energy": max(0, self.energy - self.xp), "energy_cap": 1000, "energy_regen_mps": 1000, "combo": 0,
+            "energy": max(0, self.energy - self.xp), "energy_cap": 1000, "energy_regen_mps": 1000, "combo": self.combo,
             "generation": 1, "tap_level": 1, "multiplier_bp": 10_000, "streak": 0,
         }  # fmt: skip
 
@@ -264,10 +280,11 @@ class ScriptedGame:
         if seq > lineage.applied_seq:
             accepted = min(count, self.accept_at_most)
             lineage.taps[seq] = accepted
+            self.combo += accepted
             self._consume(lineage, seq)
         state = self._state()
-        numbers = [state[name] for name in ("tokens", "xp", "level", "energy")]
-        return [TAPPED, seq, accepted, *numbers, accepted, lineage.durable_seq]
+        numbers = [state[name] for name in ("tokens", "xp", "level", "energy", "combo")]
+        return [TAPPED, seq, accepted, *numbers, lineage.durable_seq]
 
     def _acted(self, session: Session, seq: int, name: str, args: dict[str, Any]) -> list[Any]:
         lineage = self.lineages[session.lineage]
@@ -287,8 +304,8 @@ class _Pages(SimpleHTTPRequestHandler):
         super().__init__(*args, directory=str(MINIAPP), **kwargs)
 
     def end_headers(self) -> None:
-        docs = self.path.startswith("/docs")
-        self.send_header("Content-Security-Policy", DOCS_CSP if docs else PAGE_CSP)
+        if self.path != "/blank":  # Playwright's wait_for_function needs eval, which the real policy forbids
+            self.send_header("Content-Security-Policy", DOCS_CSP if self.path.startswith("/docs") else PAGE_CSP)
         self.send_header("Cache-Control", "no-store")
         super().end_headers()
 
