@@ -1,0 +1,19 @@
+"""What tests of the tree itself share."""
+
+import os
+import subprocess
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def tracked() -> list[PurePosixPath]:
+    """Every file of the repository that is there."""
+    if not (ROOT / ".git").exists():
+        assert os.environ.get("CI") != "true", "CI checks a git checkout"
+        pytest.skip("not a git checkout")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
+    return [PurePosixPath(name) for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
