@@ -6,7 +6,6 @@ activity costs nothing, and there is no task and no timer per connection or acto
 Lauck, with lazy re-arming).
 """
 
-from collections.abc import Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -35,15 +34,17 @@ class TimingWheel(Generic[T]):
         tick = min(max(due_ms // self._tick_ms + 1, self._due_tick + 1), last)
         self._slots[tick % len(self._slots)].append(item)
 
-    def advance(self, now_ms: int) -> Iterator[T]:
-        """Yield every item that has come due; it is out of the wheel then and may be scheduled again at once."""
+    def advance(self, now_ms: int) -> list[T]:
+        """Take out and return every item that has come due; each may be scheduled again at once."""
         now_tick = now_ms // self._tick_ms
-        for _ in range(min(now_tick - self._due_tick, len(self._slots))):
-            self._due_tick += 1
-            index = self._due_tick % len(self._slots)
-            due, self._slots[index] = self._slots[index], []
-            yield from due
+        due: list[T] = []
+        for tick in range(max(self._due_tick, now_tick - len(self._slots)) + 1, now_tick + 1):
+            index = tick % len(self._slots)
+            due += self._slots[index]
+            self._slots[index] = []
+        # Only now may items be scheduled again: in the middle of a jump they would fall into slots yet to be looked at.
         self._due_tick = max(self._due_tick, now_tick)
+        return due
 
     def __len__(self) -> int:
         return sum(map(len, self._slots))
