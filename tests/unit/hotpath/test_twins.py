@@ -106,7 +106,8 @@ def test_a_player_is_no_work_for_the_garbage_collector() -> None:
 
 def test_without_the_extensions_one_sentence_says_what_to_do(tmp_path: Path) -> None:
     shutil.copytree(PACKAGE, tmp_path / "hotpath", ignore=lambda _, names: [n for n in names if not n.endswith(".py")])
-    command = [sys.executable, "-c", "import hotpath.rules"]
+    # -S: an editable installation would lend its own extensions to the copy.
+    command = [sys.executable, "-S", "-c", "import hotpath.rules"]
     outcome = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
     assert outcome.returncode == 1
     assert outcome.stderr.splitlines()[-1] == "ImportError: the C extensions are not built: run `make setup`"
