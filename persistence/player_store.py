@@ -1,6 +1,7 @@
 """Claiming players for a node and loading them; grants; the players of load tests."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID, uuid4
 
 from persistence.account_store import REGISTRATION_LOCK, register_players
@@ -31,7 +32,7 @@ _OWNERS = """
     WHERE p.id = ANY ($1::bigint[])
 """
 _GRANTS_OF_NODE = """
-    SELECT g.player_id, g.id, g.key, g.kind::text, g.amount_mpt
+    SELECT p.public_id, g.id, g.key, g.kind::text, g.amount_mpt
     FROM player_grants AS g JOIN players AS p ON p.id = g.player_id
     WHERE p.owner_node = $1 AND g.applied_at IS NULL ORDER BY g.id
 """
@@ -87,13 +88,13 @@ async def _claim_and_load(
     return answer
 
 
-async def unapplied_grants(database: Database, *, node: str) -> dict[int, tuple[GrantRow, ...]]:
-    """What is still owed to the players that `node` owns: by player id, oldest first.
+async def unapplied_grants(database: Database, *, node: str) -> dict[UUID, tuple[GrantRow, ...]]:
+    """What is still owed to the players that `node` owns: by public id, oldest first.
 
     That includes what their actors have applied and not flushed yet.
     """
 
-    async def read(connection: Connection) -> dict[int, tuple[GrantRow, ...]]:
+    async def read(connection: Connection) -> dict[UUID, tuple[GrantRow, ...]]:
         return _by_player(await connection.fetch(_GRANTS_OF_NODE, node))
 
     return await database.run(read)
@@ -142,8 +143,9 @@ async def _create_load_test_players(connection: Connection, count: int, now_ms: 
     return [public_id for _, _, public_id in players]
 
 
-def _by_player(rows: Sequence[Row]) -> dict[int, tuple[GrantRow, ...]]:
-    grants: dict[int, list[GrantRow]] = {}
-    for player_id, id_, key, kind, amount_mpt in rows:
-        grants.setdefault(player_id, []).append(GrantRow(id_, key, GrantKind(kind), amount_mpt))
-    return {player_id: tuple(rows_) for player_id, rows_ in grants.items()}
+def _by_player(rows: Sequence[Row]) -> dict[Any, tuple[GrantRow, ...]]:
+    """Rows of (whose, id, key, kind, amount) by whose they are."""
+    grants: dict[Any, list[GrantRow]] = {}
+    for whose, id_, key, kind, amount_mpt in rows:
+        grants.setdefault(whose, []).append(GrantRow(id_, key, GrantKind(kind), amount_mpt))
+    return {whose: tuple(rows_) for whose, rows_ in grants.items()}

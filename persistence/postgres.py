@@ -16,12 +16,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple
-from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import trio
 import trio_asyncio  # type: ignore[import-untyped]  # it ships no types
 
+from persistence.database_address import address_of
 from persistence.errors import (
     DatabaseUnavailable,
     Duplicate,
@@ -30,6 +30,7 @@ from persistence.errors import (
     Rejected,
     SetupFailed,
 )
+from persistence.sqlstates import UNIQUE_VIOLATION, ends_connection, is_transient
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -47,11 +48,6 @@ LISTEN_CHECK_S = 30.0  #: how often a silent LISTEN connection is asked whether 
 RELISTEN_S = 1.0  #: between two attempts to listen again
 
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-#: SQLSTATE classes and codes after which the same transaction may succeed (PostgreSQL manual, appendix A): connection,
-#: resources, system, operator intervention; serialization, deadlock, lock not available, read-only (a standby)
-_TRANSIENT = ("08", "53", "58", "57", "40", "55P03", "25006", "25P03", "25P04")
-#: … of these the ones that end the connection, so that the answer to COMMIT stays unknown
-_CONNECTION_LOST = ("08", "57P01", "57P02", "57P03", "57P04", "57P05", "25P03", "25P04")
 
 
 class Connection(Protocol):
@@ -150,6 +146,10 @@ class DedicatedConnection:
         """Run `work(connection, *args)` without a transaction round it; each of its statements is its own."""
         return await self._database.cross(self._run, work, args)
 
+    async def listen(self, channel: str, on_notice: Callable[[], None], on_lost: Callable[[], None]) -> None:
+        """LISTEN on this connection; from then on the callbacks are called as things happen."""
+        await self._database.cross(self._listen, channel, on_notice, on_lost)
+
     async def aclose(self) -> None:
         """Close the connection: politely within `CLOSE_S`, else by cutting it. Never raises; works when cancelled."""
         raw, self._raw = self._raw, None
@@ -175,7 +175,7 @@ class DedicatedConnection:
         try:
             tag = await raw.execute("COMMIT")
         except _DRIVER_ERRORS as error:
-            if isinstance(error, asyncpg.PostgresError) and not _lost(error):
+            if isinstance(error, asyncpg.PostgresError) and not ends_connection(error.sqlstate or ""):
                 raise _translated(error, raw) from error  # an answer: refused, hence rolled back
             raw.terminate()
             raise OutcomeUnknown(f"the connection died in COMMIT: {error!r}", result=result) from error
@@ -206,16 +206,18 @@ class DedicatedConnection:
                 return
         raw.terminate()
 
+    async def _listen(self, channel: str, on_notice: Callable[[], None], on_lost: Callable[[], None]) -> None:
+        raw = await self._connected()
+        raw.add_termination_listener(lambda _connection: on_lost())
+        try:
+            await raw.add_listener(channel, lambda *_: on_notice())
+        except _DRIVER_ERRORS as error:
+            raise _translated(error, raw) from error
+
     async def _connected(self) -> RawConnection:
         if self._raw is None or self._raw.is_closed():
             self._raw = await self._database.connect(self._purpose, patient=self._patient)
         return self._raw
-
-    async def listening(self, channel: str, on_notice: Callable[[], None], on_lost: Callable[[], None]) -> None:
-        """Asyncio-flavoured: LISTEN on this connection; the callbacks are called as things happen."""
-        raw = await self._connected()
-        raw.add_termination_listener(lambda _connection: on_lost())
-        await raw.add_listener(channel, lambda *_: on_notice())
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,27 +292,25 @@ class Database:
     ) -> None:
         """Call `on_notice()` at each NOTIFY on `channel`, for ever; to be started in a nursery.
 
-        It is also called after every (re)connect, for what was notified while nobody listened. Calls may be spurious.
+        It is also called after every (re)connect, for what was notified while nobody listened; calls may be spurious.
+        It must not raise. While the database is away, connecting is tried again and again.
         """
         started = False
         while True:
-            with trio.CancelScope():
+            lost = trio.Event()
+            try:
                 async with self.dedicated(f"listen {channel}") as connection:
-                    lost = trio.Event()
-                    try:
-                        await self.cross(connection.listening, channel, on_notice, lost.set)
-                        on_notice()
-                        if not started:
-                            started = True
-                            task_status.started()
-                        while not lost.is_set():
-                            with trio.move_on_after(LISTEN_CHECK_S):
-                                await lost.wait()
-                            await connection.run(_select_one)
-                    except PersistenceError as error:
-                        if not started and isinstance(error, SetupFailed):
-                            raise
-                        log.info("not listening on %s just now: %s", channel, error)
+                    await connection.listen(channel, on_notice, lost.set)
+                    on_notice()
+                    if not started:
+                        started = True
+                        task_status.started()
+                    while not lost.is_set():
+                        await connection.run(_select_one)  # a connection that is half dead does not answer this
+                        with trio.move_on_after(LISTEN_CHECK_S):
+                            await lost.wait()
+            except PersistenceError as error:
+                log.info("not listening on %s just now: %s", channel, error)
             await trio.sleep(RELISTEN_S)
 
     def statistics(self) -> DatabaseStatistics:
@@ -382,32 +382,17 @@ def open_loop() -> AbstractAsyncContextManager[object]:
     return loop
 
 
-def address_of(dsn: str) -> str:
-    """Host, port and name of a database address, without user and password."""
-    parts = urlsplit(dsn)
-    host = parse_qs(parts.query).get("host", [parts.hostname or "localhost"])[0]
-    try:
-        port = parts.port
-    except ValueError:
-        port = None
-    return f"{host}:{port}{parts.path}" if port else f"{host}{parts.path}"
-
-
 async def _select_one(connection: Connection) -> None:
     await connection.execute("SELECT 1")
-
-
-def _lost(error: asyncpg.PostgresError) -> bool:
-    return (error.sqlstate or "").startswith(_CONNECTION_LOST)
 
 
 def _translated(error: BaseException, raw: RawConnection) -> BaseException:
     """Our error for the driver's; the driver's own where it says that we used it wrongly."""
     if isinstance(error, asyncpg.PostgresError):
         sqlstate = error.sqlstate or ""
-        if sqlstate.startswith(_TRANSIENT):
+        if is_transient(sqlstate):
             return DatabaseUnavailable(f"{sqlstate}: {error}")
-        kind = Duplicate if sqlstate == "23505" else Rejected
+        kind = Duplicate if sqlstate == UNIQUE_VIOLATION else Rejected
         constraint = getattr(error, "constraint_name", None) or ""
         return kind(str(error), sqlstate=sqlstate, constraint=constraint)
     if isinstance(error, asyncpg.DataError | asyncpg.exceptions._base.DataError):  # noqa: SLF001 - no public name
