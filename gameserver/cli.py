@@ -35,6 +35,7 @@ app = typer.Typer(
     help="People Power Journey: the realtime game server.",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
 )
 migrate = typer.Typer(help="The database's schema: status, up, down, check.", no_args_is_help=True)
 app.add_typer(migrate, name="migrate")

@@ -18,7 +18,6 @@ import hypercorn
 import hypercorn.trio
 import trio
 from hypercorn.typing import Framework
-from persistence.write_behind import WriteBehind
 
 from gameserver.actors.messages import Grant
 from gameserver.actors.player import PlayerActor
@@ -49,6 +48,7 @@ from persistence.errors import DatabaseUnavailable, PersistenceError
 from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
+from persistence.write_behind import WriteBehind
 
 LANES = 4  #: flush transactions that may be in flight at once
 GRANT_RETRY_S = 2.0  #: between two tries to read grants while the database is away
@@ -161,11 +161,12 @@ class Node:
         self._database = database
         self._sockets = sockets
         self._http_sockets = http_sockets
+        self._port, self._http_port = port_of(sockets), port_of(http_sockets)
         self._clock: Clock = SystemClock()
         self._metrics = Metrics()
         self._world = World()
         self._not_ready = "the server is starting"
-        self._name = settings.node_name(port_of(sockets))
+        self._name = settings.node_name(self._port)
         self._lease = NodeLease(
             database,
             name=self._name,
@@ -199,7 +200,7 @@ class Node:
     def socket_url(self) -> str:
         """Where players' sockets go."""
         scheme = "ws" if self._settings.tls_cert is None else "wss"
-        return self._settings.socket_url or f"{scheme}://{self._settings.host}:{port_of(self._sockets)}{PATH}"
+        return self._settings.socket_url or f"{scheme}://{self._settings.host}:{self._port}{PATH}"
 
     def addresses(self, data: str) -> Addresses:
         """Where everything is.
@@ -207,7 +208,7 @@ class Node:
         Args:
             data: where people find the database.
         """
-        here = f"http://{self._settings.http_host}:{port_of(self._http_sockets)}"
+        here = f"http://{self._settings.http_host}:{self._http_port}"
         page = (self._settings.public_url or here).rstrip("/")
         return Addresses(page=f"{page}/", docs=f"{page}/docs", socket=self.socket_url, data=data)
 
@@ -285,8 +286,7 @@ class Node:
             with trio.move_on_after(self._settings.drain_s):
                 await listener.drain()
                 await self._players.passivate_all()
-                await self._write_behind.drain()
-                written = True
+                written = await self._write_behind.drain(trio.current_effective_deadline())
             nursery.cancel_scope.cancel()
         if not written:
             left = self._write_behind.statistics().dirty_players
@@ -307,6 +307,7 @@ class Node:
 
     async def _give_up(self, player: PlayerActor) -> None:
         player.releasing = True
+        self._write_behind.mark_dirty(player)
         await self._write_behind.flush_now(player)
 
     async def _keep_emission(self, task_status: trio.TaskStatus[None]) -> None:

@@ -22,7 +22,7 @@ from persistence.data_folder import default_data_dir
 
 PREFIX = "GAME_"
 ENV_FILE = Path(".env")
-MIN_KEY_BYTES = 32
+MIN_KEY_BYTES = 32  #: of a signing key: as many as SHA-256 gives
 _BOT_TOKEN = re.compile(r"^\d{1,20}:[A-Za-z0-9_-]{30,64}$")
 _KID = re.compile(r"^[A-Za-z0-9._-]{1,32}$")
 

@@ -13,11 +13,12 @@ from uuid import UUID
 import jwt
 
 from gameserver.errors import OperatorError, Unauthenticated
+from gameserver.settings import MIN_KEY_BYTES
 
 ISSUER: Final = "ppj"
 AUDIENCE: Final = "ppj.game"
 ACCESS_TTL_S: Final = 900
-MIN_KEY_BYTES: Final = 32  #: as many as SHA-256 gives
+
 MAX_TOKEN_CHARS: Final = 2_048  #: ours have some 400
 MAX_CLOCK_SKEW_S: Final = 60  #: how far ahead of ours the clock of the node that signed may be
 
