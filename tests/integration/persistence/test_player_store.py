@@ -1,6 +1,5 @@
 """Claiming, loading, granting, against a real PostgreSQL."""
 
-
 from persistence import player_store
 from persistence.postgres import Database
 
