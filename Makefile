@@ -41,7 +41,7 @@ test: $(VENV)/.dev setup   ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 lint: $(VENV)/.dev setup   ## style, types, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@$(BIN)/cython-lint hotpath
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint hotpath  # it looks for pycodestyle on the PATH
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 format: $(VENV)/.dev       ## put the code into its form

@@ -71,7 +71,7 @@ class Settings(BaseSettings):
     bot_token: SecretStr | None = Field(None, description="the bot's token, checks initData")
     bot_token_previous: SecretStr | None = Field(None, description="the token before, during a rotation")
     initdata_max_age_s: int = Field(86_400, ge=0, description="oldest accepted initData in seconds; 0 = any")
-    emission_scale_pt: int = Field(10**9, ge=1, le=10**15, description="tokens after which emission has halved")
+    emission_scale_pt: int = Field(10**9, ge=1, le=9 * 10**14, description="tokens after which emission has halved")
     log_format: LogFormat = Field(LogFormat.TEXT, description="text or json")
     flush_ms: int = Field(250, ge=1, le=250, description="longest wait before state is written")
 
