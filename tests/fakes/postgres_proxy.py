@@ -1,0 +1,94 @@
+"""A TCP proxy before PostgreSQL's Unix socket that breaks connections at chosen moments."""
+
+import enum
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qs, urlsplit
+
+import trio
+
+_COMMIT = b"COMMIT\x00"  # the text of the simple query that ends a transaction
+
+
+class Fault(enum.Enum):
+    """What happens to a connection that sends COMMIT."""
+
+    CUT_BEFORE = enum.auto()  #: the server never hears of it
+    CUT_AFTER = enum.auto()  #: the server commits, the client never hears of it
+
+
+class PostgresProxy:
+    """Passes everything on until told otherwise. Made by `proxy_to`.
+
+    Args:
+        socket_path: PostgreSQL's Unix socket.
+        dsn: how clients reach this proxy.
+    """
+
+    def __init__(self, socket_path: str, dsn: str) -> None:
+        self.dsn = dsn
+        self.faults: list[Fault] = []  #: used up one by one, each by the next COMMIT
+        self.refusing = False  #: new connections are closed at once
+        self.stalled = trio.Event()  #: while it is not set, nothing is passed on to the server
+        self.stalled.set()
+        self._socket_path = socket_path
+        self._connections: set[trio.CancelScope] = set()
+
+    def cut_all(self) -> None:
+        """Break every connection there is now."""
+        for connection in self._connections:
+            connection.cancel()
+
+    async def serve(self, client: trio.SocketStream) -> None:
+        """Handle one connection until either side ends it."""
+        async with client:
+            if self.refusing:
+                return
+            async with await trio.open_unix_socket(self._socket_path) as server, trio.open_nursery() as nursery:
+                muted = trio.Event()
+                self._connections.add(nursery.cancel_scope)
+                nursery.start_soon(self._requests, client, server, muted, nursery.cancel_scope)
+                nursery.start_soon(self._answers, server, client, muted, nursery.cancel_scope)
+            self._connections.discard(nursery.cancel_scope)
+
+    async def _requests(
+        self, client: trio.SocketStream, server: trio.SocketStream, muted: trio.Event, connection: trio.CancelScope
+    ) -> None:
+        try:
+            async for data in client:
+                await self.stalled.wait()
+                if _COMMIT in data and self.faults:
+                    if self.faults.pop(0) is Fault.CUT_BEFORE:
+                        break
+                    muted.set()
+                await server.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        connection.cancel()
+
+    async def _answers(
+        self, server: trio.SocketStream, client: trio.SocketStream, muted: trio.Event, connection: trio.CancelScope
+    ) -> None:
+        try:
+            async for data in server:
+                if muted.is_set():
+                    break  # this was the answer to COMMIT
+                await client.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        connection.cancel()
+
+
+@asynccontextmanager
+async def proxy_to(dsn: str) -> AsyncIterator[PostgresProxy]:
+    """A proxy to the database of a Unix-socket address, for the time of the block."""
+    parts = urlsplit(dsn)
+    query = parse_qs(parts.query)
+    socket_path = f"{query['host'][0]}/.s.PGSQL.{query['port'][0]}"
+    async with trio.open_nursery() as nursery:
+        [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
+        port = listener.socket.getsockname()[1]
+        proxy = PostgresProxy(socket_path, f"postgresql://postgres@127.0.0.1:{port}{parts.path}?sslmode=disable")
+        nursery.start_soon(trio.serve_listeners, proxy.serve, [listener])
+        yield proxy
+        nursery.cancel_scope.cancel()
