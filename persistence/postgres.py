@@ -5,8 +5,9 @@ what crosses is a whole transaction: `await database.transaction(work, *args)`, 
 the asyncio side. It may await nothing but its `Connection`.
 
 Connections are borrowed from a small pool or owned by whoever needs one for long (`dedicated`). A connection in doubt
-(cancelled, lost, timed out) is cut, never repaired: PostgreSQL then rolls its transaction back, and nothing of it can
-leak into the next. So every release is immediate and needs no waiting under cancellation.
+(cancelled, lost, timed out) is ended, never repaired: PostgreSQL then rolls its transaction back, and nothing of it can
+leak into the next. One that is cancelled is given `CLOSE_S` to stop its statement in the server, whose locks it would
+hold on to otherwise.
 
 Every error of the driver becomes one of `persistence.errors` here.
 """
@@ -58,23 +59,18 @@ class Connection(Protocol):
 
     async def execute(self, sql: str, *args: object) -> str:
         """Run a statement (without arguments: several) and return its command tag, e.g. `UPDATE 3`."""
-        ...
 
     async def fetch(self, sql: str, *args: object) -> Sequence[Row]:
         """All rows."""
-        ...
 
     async def fetchrow(self, sql: str, *args: object) -> Row | None:
         """The first row, None if there is none."""
-        ...
 
     async def fetchval(self, sql: str, *args: object) -> Any:
         """The first column of the first row, None if there is none."""
-        ...
 
     async def copy_records(self, table: str, *, columns: Sequence[str], records: Iterable[Sequence[object]]) -> str:
         """COPY records into a table."""
-        ...
 
 
 class _TranslatingConnection:
@@ -153,15 +149,9 @@ class DedicatedConnection:
     async def aclose(self) -> None:
         """Close the connection: politely within `CLOSE_S`, else by cutting it. Never raises; works when cancelled."""
         raw, self._raw = self._raw, None
-        if raw is None or raw.is_closed():
-            return
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + CLOSE_S):
-            try:
-                await self._database.cross(raw.close)
-            except _DRIVER_ERRORS:
-                log.debug("a closing connection broke", exc_info=True)
-        if not raw.is_closed():
-            raw.terminate()
+        if raw is not None and not raw.is_closed():
+            with trio.CancelScope(shield=True):
+                await self._database.cross(_end, raw)
 
     async def _transaction(self, work: Work[T], args: tuple[object, ...]) -> T:
         raw = await self._connected()
@@ -180,7 +170,7 @@ class DedicatedConnection:
             raw.terminate()
             raise OutcomeUnknown(f"the connection died in COMMIT: {error!r}", result=result) from error
         except BaseException:
-            raw.terminate()
+            await _end(raw)
             raise
         if tag != "COMMIT":
             raise RuntimeError("a transaction's work went on after one of its statements had failed")
@@ -193,7 +183,7 @@ class DedicatedConnection:
         except Rejected:
             raise
         except BaseException:
-            raw.terminate()
+            await _end(raw)
             raise
 
     async def _roll_back(self, raw: RawConnection, error: BaseException) -> None:
@@ -201,10 +191,10 @@ class DedicatedConnection:
             try:
                 await raw.execute("ROLLBACK", timeout=CLOSE_S)
             except _DRIVER_ERRORS:
-                log.debug("ROLLBACK failed; the connection is cut instead", exc_info=True)
+                log.debug("ROLLBACK failed; the connection is ended instead", exc_info=True)
             else:
                 return
-        raw.terminate()
+        await _end(raw)
 
     async def _listen(self, channel: str, on_notice: Callable[[], None], on_lost: Callable[[], None]) -> None:
         raw = await self._connected()
@@ -384,6 +374,14 @@ def open_loop() -> AbstractAsyncContextManager[object]:
 
 async def _select_one(connection: Connection) -> None:
     await connection.execute("SELECT 1")
+
+
+async def _end(raw: RawConnection) -> None:
+    """Stop what the connection is doing and close it, within `CLOSE_S`; then it is cut."""
+    try:
+        await raw.close(timeout=CLOSE_S)
+    except _DRIVER_ERRORS:
+        raw.terminate()
 
 
 def _translated(error: BaseException, raw: RawConnection) -> BaseException:
