@@ -7,6 +7,7 @@ from typing import Final
 
 from fastapi import FastAPI
 from pydantic import BaseModel, Field
+from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -18,7 +19,7 @@ from http_admin.auth import auth_routes
 from http_admin.guards import Guards
 from http_admin.health import health_routes
 
-HERE: Final = Path(__file__).parent
+PAGES: Final = Path(__file__).with_name("miniapp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,9 @@ def create_app(services: Services) -> ASGIApp:
         """Where the game socket is."""
         return PageConfig(socket_url=services.socket_url, dev_login=services.is_dev)
 
-    app.mount("/docs", StaticFiles(directory=HERE / "apidocs", html=True))
-    app.mount("/", StaticFiles(directory=HERE / "miniapp", html=True))
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> FileResponse:
+        return FileResponse(PAGES / "api_docs.html")
+
+    app.mount("/", StaticFiles(directory=PAGES, html=True))
     return Guards(app)

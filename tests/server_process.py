@@ -1,10 +1,12 @@
 """The real server as a process of its own, for tests that kill it, restart it or look at it from outside."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO, Self
 
@@ -21,15 +23,15 @@ def free_port() -> int:
 
 
 class ServerProcess:
-    """`gameserver serve` on free ports and a data folder of the test's.
+    """`gameserver serve` on free ports and a data folder of its own, which survives restarts and goes with the block.
 
     Args:
-        data_dir: the folder that survives restarts.
         settings: `GAME_*` variables without the prefix, e.g. `drain_s="5"`.
     """
 
-    def __init__(self, data_dir: Path, **settings: str) -> None:
-        self.data_dir = data_dir
+    def __init__(self, **settings: str) -> None:
+        # Not below pytest's folder: run by root, the database belongs to a user who cannot pass through that.
+        self.data_dir = data_dir = Path(tempfile.mkdtemp(prefix="ppj-server-"))
         self.port, self.http_port = free_port(), free_port()
         self.log_path = data_dir.with_name(f"{data_dir.name}.log")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GAME_")}
@@ -118,5 +120,9 @@ class ServerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self.stop()
+        try:
+            if self._process is not None:
+                self.stop()
+        finally:
+            shutil.rmtree(self.data_dir, ignore_errors=True)
+            self.log_path.unlink(missing_ok=True)

@@ -1,8 +1,10 @@
 """A real Chromium for the tests in this folder."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
@@ -20,6 +22,17 @@ ARGUMENTS = [
 ]
 
 
+@contextmanager
+def plain_asyncio() -> Iterator[None]:
+    """Playwright makes a loop of its own; trio-asyncio, imported by other tests, would give it one that cannot nest."""
+    policy = asyncio.get_event_loop_policy()
+    asyncio.set_event_loop_policy(asyncio.DefaultEventLoopPolicy())
+    try:
+        yield
+    finally:
+        asyncio.set_event_loop_policy(policy)
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
     """The system's Chromium; without one the tests skip, except where CI promises to run them."""
@@ -30,7 +43,9 @@ def chromium() -> Iterator[Browser]:
             pytest.fail(reason)
         pytest.skip(reason)
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
+    with ExitStack() as stack:
+        with plain_asyncio():
+            playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=found, args=ARGUMENTS + sandbox)
         yield browser
         browser.close()
