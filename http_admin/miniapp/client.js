@@ -22,6 +22,15 @@ const BATCH_TAPS = 50;
 const BATCH_MAX_MS = 1_000;
 const OPERATIONS_IN_FLIGHT = 32;
 
+/** Reading `sessionStorage` throws where a browser keeps storage from embedded pages: then the queue lives in memory. */
+function storageOfThisTab() {
+  try {
+    return globalThis.sessionStorage;
+  } catch {
+    return null;
+  }
+}
+
 export class GameClient extends EventTarget {
   /** WELCOME's `limits`. */
   limits = DEFAULT_LIMITS;
@@ -58,7 +67,7 @@ export class GameClient extends EventTarget {
   constructor(options) {
     super();
     this.#options = {
-      storage: globalThis.sessionStorage,
+      storage: storageOfThisTab(),
       device: "web",
       client: "ppj-client-js/1",
       batchMs: 500,

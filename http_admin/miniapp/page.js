@@ -4,10 +4,10 @@ import { Account, LoginFailed } from "./account.js";
 import { GameClient } from "./client.js";
 import { levelSpan, comboBonusBp, estimateTaps } from "./client/prediction.js";
 import { fullJitterMs } from "./client/reconnect.js";
+import { recallName, rememberName } from "./remembered_name.js";
 import { announceReady, initData, knock, themeParams } from "./telegram.js";
 
 const REFRESH_MS = 250;
-const NAME_KEY = "ppj.name";
 
 const element = Object.fromEntries([...document.querySelectorAll("[id]")].map((node) => [node.id, node]));
 const whole = new Intl.NumberFormat("en");
@@ -221,7 +221,7 @@ async function enter(way) {
   } catch (error) {
     if (!(error instanceof LoginFailed)) throw error;
     if (way.initData === undefined) {
-      localStorage.removeItem(NAME_KEY);
+      rememberName(null);
       askForName(error.message);
     } else {
       showMessage(error.message);
@@ -236,13 +236,13 @@ function listenForLogin() {
     event.preventDefault();
     const name = element.name.value.trim();
     if (name === "") return;
-    localStorage.setItem(NAME_KEY, name);
+    rememberName(name);
     submit.disabled = true;
     await enter({ name });
     submit.disabled = false;
   });
   element["switch-player"].addEventListener("click", () => {
-    localStorage.removeItem(NAME_KEY);
+    rememberName(null);
     location.reload();
   });
   element.resume.addEventListener("click", () => client.start());
@@ -265,7 +265,7 @@ function applyTheme(theme) {
 applyTheme(themeParams());
 listenForTaps();
 listenForLogin();
-const storedName = localStorage.getItem(NAME_KEY);
+const storedName = recallName();
 if (initData !== "") enter({ initData });
 else if (storedName !== null) enter({ name: storedName });
 else askForName();

@@ -161,3 +161,13 @@ def test_the_api_page_needs_nothing_from_elsewhere(page: Page, game: ScriptedGam
     expect(page.locator(".responses-wrapper")).to_be_visible()
     page.click(".try-out__btn")
     expect(page.locator(".execute")).to_be_visible()
+
+
+def test_a_browser_that_denies_storage_can_still_play(page: Page, game: ScriptedGame) -> None:
+    denied = "{ get() { throw new DOMException('denied', 'SecurityError'); } }"
+    page.add_init_script(
+        f"for (const name of ['localStorage', 'sessionStorage']) Object.defineProperty(window, name, {denied});"
+    )
+    log_in(page, game)
+    page.click("#tap")
+    expect(page.locator("#xp")).to_have_attribute("data-confirmed", "1")

@@ -63,7 +63,7 @@ class Driver:
 
     def until_heard(self, condition: Callable[[], bool]) -> "Driver":
         """Waits for something on the server's side; every step is one round trip through the browser."""
-        for _ in range(2_000):
+        for _ in range(600):
             if condition():
                 return self
             self.page.evaluate("new Promise((done) => requestAnimationFrame(done))")

@@ -19,9 +19,10 @@ from math import isqrt
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgpack
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, wrap_server_stream
+
+from tests.fakes.other_side import pack, unpack
 
 T = TypeVar("T")
 HELLO, TAP, ACTION, PING = 1, 2, 3, 4
@@ -171,7 +172,7 @@ class ScriptedGame:
 
     async def _send(self, session: Session, frame: list[Any]) -> None:
         if not (self.answers_lost and frame[0] in (TAPPED, RESULT, ERROR)):
-            await session.socket.send_message(msgpack.packb(frame))
+            await session.socket.send_message(pack(frame))
 
     async def serve(self, started: Callable[["ScriptedGame"], None]) -> None:
         """Runs until cancelled; calls `started` when the socket's address is known."""
@@ -200,7 +201,9 @@ class ScriptedGame:
         self._sessions.append(session)
         try:
             while True:
-                frame = msgpack.unpackb(await session.socket.get_message())
+                payload = await session.socket.get_message()
+                assert isinstance(payload, bytes)
+                frame = unpack(payload)
                 self.frames.append(frame)
                 if self.mute and frame[0] != HELLO:
                     continue
