@@ -235,7 +235,7 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def open(cls, dsn: str, *, max_connections: int = 4, application: str = "gameserver") -> AsyncIterator[Self]:
-        """Open the database inside a running `trio_asyncio.open_loop()`; one connection is made to see that it answers.
+        """Open the database inside `open_loop()`; one connection is made to see that it answers.
 
         Args:
             dsn: `postgresql://user:password@host:port/name`, or with `?host=/folder` for a unix socket.
@@ -368,8 +368,7 @@ class Database:
 
 def open_loop() -> AbstractAsyncContextManager[object]:
     """The asyncio loop behind the border: one per run, opened by whoever composes it, round every `Database.open`."""
-    loop: AbstractAsyncContextManager[object] = trio_asyncio.open_loop()
-    return loop
+    return trio_asyncio.open_loop()  # type: ignore[no-any-return]  # it ships no types
 
 
 async def _select_one(connection: Connection) -> None:

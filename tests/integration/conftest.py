@@ -10,11 +10,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import trio
-import trio_asyncio  # type: ignore[import-untyped]  # it ships no types
 
 from persistence.embedded import Embedded
 from persistence.migrations import migrate
-from persistence.postgres import Connection, Database
+from persistence.postgres import Connection, Database, open_loop
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
@@ -48,7 +47,7 @@ def database_dsn(postgres_server: Embedded) -> Iterator[str]:
 @pytest.fixture
 async def asyncio_loop() -> AsyncIterator[None]:
     """The asyncio loop that `Database.open` needs."""
-    async with trio_asyncio.open_loop():
+    async with open_loop():
         yield
 
 
@@ -84,7 +83,7 @@ def _administer(server: Embedded, sql: str) -> None:
             await connection.execute(sql)
 
         async with (
-            trio_asyncio.open_loop(),
+            open_loop(),
             Database.open(address_in(server.dsn, "postgres")) as database,
         ):
             await database.run(execute)
@@ -93,5 +92,5 @@ def _administer(server: Embedded, sql: str) -> None:
 
 
 async def _migrate(dsn: str) -> None:
-    async with trio_asyncio.open_loop(), Database.open(dsn) as database:
+    async with open_loop(), Database.open(dsn) as database:
         await migrate.up(database)
