@@ -23,7 +23,8 @@ MAILBOX_MESSAGES = 128  #: bound of an active actor's mailbox
 STASH_MESSAGES = 64  #: bound of what waits for an activation
 TURNS_PER_ROUND = 64  #: queued messages handled before other tasks get their turn
 TURNS_PER_SAMPLE = 16  #: one turn in so many is timed
-BUSY_RETRY_MS = 250  #: what a refused peer is told to wait
+BUSY_RETRY_MS = 250  #: what a peer is told to wait while the mailbox is full
+UNAVAILABLE_RETRY_MS = 1_000  #: what a peer is told to wait while nothing may change
 
 
 class Message(Protocol):
@@ -31,7 +32,10 @@ class Message(Protocol):
 
     @property
     def control(self) -> bool:
-        """Whether it goes by the control lane: overtakes, and is never refused for want of room."""
+        """Whether it goes by the control lane: overtakes, and is never refused for want of room.
+
+        It speaks of what is attached to this very activation, so it never causes another one.
+        """
         ...
 
     @property
@@ -89,12 +93,16 @@ class Cell(Generic[A]):
         start_drain: starts a task that calls `drain`; called only when a mailbox stops being empty.
         on_failure: the supervisor; called once for each turn that raised.
         observe_turn_s: told what every `TURNS_PER_SAMPLE`-th turn took, in seconds.
+        forward: takes what is delivered after the actor has gone.
+        accepts_writes: whether state may be changed; asked before every turn that may, so it has to be cheap.
     """
 
     __slots__ = (
+        "_accepts_writes",
         "_clock",
         "_control",
         "_draining",
+        "_forward",
         "_in_turn",
         "_mailbox",
         "_observe_turn_s",
@@ -114,8 +122,12 @@ class Cell(Generic[A]):
         start_drain: "Callable[[Cell[A]], None]",
         on_failure: "Callable[[Cell[A], Message, Exception], None]",
         observe_turn_s: Callable[[float], None],
+        forward: Callable[[Message], None],
+        accepts_writes: Callable[[], bool],
     ) -> None:
         self._clock = clock
+        self._forward = forward
+        self._accepts_writes = accepts_writes
         self._start_drain = start_drain
         self._on_failure = on_failure
         self._observe_turn_s = observe_turn_s
@@ -138,6 +150,9 @@ class Cell(Generic[A]):
         """Handle `message` now if nothing is before it, else queue it; refuses it when the mailbox is full."""
         if self.phase is Phase.ACTIVE and not self._in_turn and not self._mailbox and not self._control:
             self._turn(message)
+            return
+        if self.phase is Phase.GONE:
+            self._forward(message)
             return
         if message.control:
             self._control.append(message)
@@ -189,9 +204,7 @@ class Cell(Generic[A]):
 
     def _turn(self, message: Message) -> None:
         now_ms = self._clock.now_ms()
-        if now_ms < self.quarantined_until_ms and message.writes:
-            wait_ms = self.quarantined_until_ms - now_ms
-            message.refuse(Unavailable("this player is paused after repeated errors", retry_after_ms=wait_ms))
+        if message.writes and self._is_read_only(message, now_ms):
             return
         actor = self.actor
         assert actor is not None
@@ -207,5 +220,15 @@ class Cell(Generic[A]):
             self._in_turn = False
             if started_s:
                 self._observe_turn_s(time.perf_counter() - started_s)
-            if self._mailbox or self._control:
-                self._wake()
+            self._wake()
+
+    def _is_read_only(self, message: Message, now_ms: int) -> bool:
+        """Whether state must not change now; `message` has been refused then."""
+        if now_ms < self.quarantined_until_ms:
+            wait_ms = self.quarantined_until_ms - now_ms
+            message.refuse(Unavailable("this player is paused after repeated errors", retry_after_ms=wait_ms))
+        elif not self._accepts_writes():
+            message.refuse(Unavailable("too much waits to be written", retry_after_ms=UNAVAILABLE_RETRY_MS))
+        else:
+            return False
+        return True

@@ -7,6 +7,7 @@ transactions (architecture §3.4). Passivation: stop → stash arrivals → flus
 the stash into a new activation (§3.7).
 """
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -63,6 +64,7 @@ class Registry(Generic[K, A]):
         clock: the present, for turns and idleness.
         may_passivate: asked before an idle actor is written and dropped; dirty actors stay while the database is away.
         observe_turn_s: told what sampled turns took.
+        accepts_writes: whether actors may change their state; asked once a sweep.
         idle_ms: passivate after this long without a message and with nobody attached.
 
     Resources: `run` must be running for anything to be activated, drained or passivated.
@@ -76,6 +78,7 @@ class Registry(Generic[K, A]):
         clock: Clock,
         may_passivate: Callable[[], bool],
         observe_turn_s: Callable[[float], None],
+        accepts_writes: Callable[[], bool] = lambda: True,
         idle_ms: int = IDLE_MS,
     ) -> None:
         self._load = load
@@ -83,12 +86,14 @@ class Registry(Generic[K, A]):
         self._clock = clock
         self._may_passivate = may_passivate
         self._observe_turn_s = observe_turn_s
+        self._accepts_writes = accepts_writes
+        self._accepting = True
         self._idle_ms = idle_ms
         self._cells: dict[K, Cell[A]] = {}
         self._wanted: list[K] = []
         self._wake_loader = trio.Event()
         self._nursery: trio.Nursery | None = None
-        self._stopping = 0
+        self._settled = trio.Event()  #: replaced each time a cell has become active or gone
         self._activations = self._batches = self._load_failures = self._passivations = 0
         self._sweeps: TimingWheel[tuple[K, Cell[A]]] = TimingWheel(clock.now_ms(), tick_ms=1_000, slots=512)
         self.supervisor: Supervisor[K, A] = Supervisor(
@@ -100,14 +105,16 @@ class Registry(Generic[K, A]):
         self.cell(key).deliver(message)
 
     def cell(self, key: K) -> Cell[A]:
-        """The actor's cell; a new one is queued for loading. Valid until its phase is GONE."""
+        """The actor's cell; a new one is queued for loading. Once GONE it passes on what it is given."""
         cell = self._cells.get(key)
         if cell is None:
             cell = Cell(
                 clock=self._clock,
-                start_drain=self._start_drain,
-                observe_turn_s=self._observe_turn_s,
+                start_drain=lambda cell: self._start_drain(key, cell),
                 on_failure=lambda cell, message, error: self.supervisor.turn_raised(key, cell, message, error),
+                observe_turn_s=self._observe_turn_s,
+                forward=lambda message: self._forward(key, message),
+                accepts_writes=lambda: self._accepting,
             )
             self._cells[key] = cell
             self._wanted.append(key)
@@ -125,11 +132,12 @@ class Registry(Generic[K, A]):
         What is stashed goes to a new activation, which loads the truth from the database.
         """
         cell = self._cells.get(key)
-        if cell is None or cell.actor is None or cell.phase is Phase.GONE:
+        if cell is None or cell.actor is None:
             return
-        cell.phase = Phase.GONE
-        cell.actor.expel(reason)
-        self._drop(key, cell)
+        actor = cell.actor
+        stash = self._drop(key, cell)
+        actor.expel(reason)
+        self._replay(key, stash)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Load, drain and passivate until cancelled."""
@@ -140,21 +148,29 @@ class Registry(Generic[K, A]):
             task_status.started()
 
     async def passivate_all(self) -> None:
-        """Write and drop every actor; returns when all are gone. Bound it with a cancel scope."""
-        async with trio.open_nursery() as nursery:
-            for key, cell in list(self._cells.items()):
-                if cell.phase is Phase.ACTIVE:
-                    nursery.start_soon(self._passivate, key, cell)
+        """Write and drop every actor; returns when all are gone. Bound it with a cancel scope.
+
+        Actors that are loading, and what was stashed for those that leave, become active first: a claim that was made
+        is given back.
+        """
+        while self._cells:
+            self._settled = trio.Event()
+            async with trio.open_nursery() as nursery:
+                for key, cell in list(self._cells.items()):
+                    if cell.phase is Phase.ACTIVE:
+                        nursery.start_soon(self._passivate, key, cell)
+            if self._cells:
+                await self._settled.wait()
 
     def statistics(self) -> RegistryStatistics:
         """The registry now."""
         cells = self._cells.values()
         depths = [cell.depth for cell in cells]
-        loading = sum(cell.phase is Phase.LOADING for cell in cells)
+        phases = Counter(cell.phase for cell in cells)
         return RegistryStatistics(
-            active=len(depths) - loading - self._stopping,
-            loading=loading,
-            stopping=self._stopping,
+            active=phases[Phase.ACTIVE],
+            loading=phases[Phase.LOADING],
+            stopping=phases[Phase.STOPPING],
             mailbox_messages=sum(depths),
             mailbox_max_messages=max(depths, default=0),
             activations_total=self._activations,
@@ -165,9 +181,16 @@ class Registry(Generic[K, A]):
             quarantines_total=self.supervisor.quarantines_total,
         )
 
-    def _start_drain(self, cell: Cell[A]) -> None:
+    def _start_drain(self, key: K, cell: Cell[A]) -> None:
         assert self._nursery is not None, "the registry is not running"
-        self._nursery.start_soon(cell.drain)
+        self._nursery.start_soon(self._drain, key, cell)
+
+    async def _drain(self, key: K, cell: Cell[A]) -> None:
+        try:
+            await cell.drain()
+        except Exception:  # a turn's bug is contained in its turn; this is a bug in how its sender is told
+            log.exception("an actor's mailbox crashed", actor=str(key))
+            self.discard(key, "the server failed")
 
     async def _load_forever(self) -> None:
         wait_s = MIN_WAIT_S
@@ -197,12 +220,11 @@ class Registry(Generic[K, A]):
             cell = self._cells[key]
             found = loaded.get(key)
             if found is None or isinstance(found, WireError):
-                cell.phase = Phase.GONE
-                del self._cells[key]
-                for message in cell.take_stash():
+                for message in self._drop(key, cell):
                     message.refuse(found or NotFound("there is no such player"))
             else:
                 self._activations += 1
+                self._settled.set()
                 cell.activate(found)
                 self._sweeps.schedule((key, cell), now_ms + self._idle_ms)
 
@@ -210,6 +232,7 @@ class Registry(Generic[K, A]):
         assert self._nursery is not None
         while True:
             await trio.sleep(SWEEP_S)
+            self._accepting = self._accepts_writes()
             now_ms = self._clock.now_ms()
             for key, cell in self._sweeps.advance(now_ms):
                 if cell.phase is not Phase.ACTIVE or cell.actor is None:
@@ -231,18 +254,28 @@ class Registry(Generic[K, A]):
         if cell.phase is not Phase.ACTIVE or cell.actor is None:
             return
         cell.phase = Phase.STOPPING
-        self._stopping += 1
         try:
             await self._flush(cell.actor)
-        finally:
-            self._stopping -= 1
+        except Exception:  # the flush's own bug: what the database holds is the truth then
+            log.exception("an actor could not be written", actor=str(key))
+            cell.actor.expel("the server failed")
         if self._cells.get(key) is cell:
-            cell.phase = Phase.GONE
             self._passivations += 1
-            self._drop(key, cell)
+            self._replay(key, self._drop(key, cell))
 
-    def _drop(self, key: K, cell: Cell[A]) -> None:
+    def _drop(self, key: K, cell: Cell[A]) -> list[Message]:
+        """The actor is gone; returns what was waiting for it."""
+        cell.phase = Phase.GONE
         del self._cells[key]
         self.supervisor.forget(key)
-        for message in cell.take_stash():
+        self._settled.set()
+        return cell.take_stash()
+
+    def _replay(self, key: K, stash: Sequence[Message]) -> None:
+        for message in stash:
+            self._forward(key, message)
+
+    def _forward(self, key: K, message: Message) -> None:
+        """Deliver what was meant for an actor that has gone; control messages alone bring none back."""
+        if not message.control or key in self._cells:
             self.deliver(key, message)

@@ -15,6 +15,7 @@ from gameserver.logs import get_logger
 FAILURES = 3  #: tolerated within the window
 WINDOW_MS = 60_000
 QUARANTINE_MS = 60_000
+LOGGED_CHARS = 2_000  #: of the message; what raised stands first in a run of taps
 
 K = TypeVar("K", bound=Hashable)
 log = get_logger(__name__)
@@ -39,7 +40,7 @@ class Supervisor(Generic[K, A]):
         """Log `error` once with its input, answer the operation, and quarantine the cell if it was one too many."""
         now_ms = self._clock.now_ms()
         self.failures_total += 1
-        log.error("a turn raised", actor=str(key), message=repr(message), exc_info=error)
+        log.error("a turn raised", actor=str(key), message=repr(message)[:LOGGED_CHARS], exc_info=error)
         assert cell.actor is not None
         rest = cell.actor.failed(message)
         if rest is not None:

@@ -1,0 +1,60 @@
+"""An actor that writes down what it is told, and messages that write down how they were refused."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gameserver.actors.actor import Message
+from gameserver.errors import WireError
+
+
+@dataclass(eq=False)
+class Note:
+    """A message with a name. `then` runs inside its turn; whoever it is merged into takes its name over."""
+
+    name: str
+    control: bool = False
+    writes: bool = True
+    mergeable: bool = False
+    then: Callable[[], None] = lambda: None
+    names: list[str] = field(default_factory=list)
+    refused: list[WireError] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.names.append(self.name)
+
+    def refuse(self, error: WireError) -> None:
+        self.refused.append(error)
+
+    def merge(self, later: Message) -> bool:
+        if not (isinstance(later, Note) and self.mergeable and later.mergeable):
+            return False
+        self.names += later.names
+        return True
+
+
+class CountingActor:
+    """Writes down the names of what it handles; a name that begins with `bad` raises."""
+
+    def __init__(self, name: str = "a") -> None:
+        self.name = name
+        self.handled: list[str] = []
+        self.failures: list[str] = []
+        self.expelled: list[str] = []
+        self.in_use = False
+
+    def handle(self, message: Message, now_ms: int) -> None:
+        del now_ms
+        assert isinstance(message, Note)
+        while message.names:
+            if message.names[0].startswith("bad"):
+                raise RuntimeError(message.names[0])
+            self.handled.append(message.names.pop(0))
+        message.then()
+
+    def failed(self, message: Message) -> Message | None:
+        assert isinstance(message, Note)
+        self.failures.append(message.names.pop(0))
+        return message if message.names else None
+
+    def expel(self, reason: str) -> None:
+        self.expelled.append(reason)
