@@ -29,7 +29,7 @@ class Welcomed:
 
 
 class Origin(Protocol):
-    """Where operations come from and answers go."""
+    """Where operations come from and answers go. No method raises for a peer's sake: a turn has changed state by then."""
 
     #: What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None.
     blocked: tuple[int, WireError] | None

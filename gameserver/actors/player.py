@@ -266,21 +266,21 @@ class PlayerActor:
         if lineage is not None:
             if message.seq > lineage.cursor.applied_seq:
                 self._consume(lineage, message.origin, message.seq)
+                lineage.keep(ErrorFrame.of(message.error, message.seq), len(message.error.message))
             message.origin.refuse(message.seq, message.error)
 
     def _attach(self, message: Attach, now_ms: int) -> None:
         origin = message.origin
         if origin.closed:
             return
-        lineage = self._lineages.get(origin.lineage)
-        if lineage is None:
-            lineage = self._lineages[origin.lineage] = Lineage(0)
+        lineage = self._lineages.get(origin.lineage) or Lineage(0)
         if lineage.origin is not None:
             self._detach(older := lineage.origin)
             older.goodbye(CloseCode.LINEAGE_TAKEN, "another socket goes on with this lineage")
         if len(self._origins) >= MAX_SOCKETS:
             self._detach(oldest := self._origins[0])
             oldest.goodbye(CloseCode.TOO_MANY_SOCKETS, f"more than {MAX_SOCKETS} sockets of this player")
+        self._lineages[origin.lineage] = lineage  # an unused one goes with its older socket
         lineage.origin = origin
         self._origins.append(origin)
         self.state.reopen_bucket(now_ms)

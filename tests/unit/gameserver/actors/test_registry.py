@@ -23,6 +23,7 @@ class Store:
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
         self.asked_at_s: list[float] = []
+        self.turns_s: list[float] = []
         self.loaded: dict[str, list[CountingActor]] = {}
         self.flushed: list[CountingActor] = []
         self.fail_load: Exception | None = None
@@ -73,7 +74,7 @@ async def running(clock: MockClock, store: Store) -> AsyncIterator[Registry[str,
         flush=store.flush,
         clock=TrioTimeClock(clock),
         may_passivate=lambda: store.may_passivate,
-        observe_turn_s=[].append,
+        observe_turn_s=store.turns_s.append,
         accepts_writes=lambda: store.accepts_writes,
     )
     async with trio.open_nursery() as nursery:

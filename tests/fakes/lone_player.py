@@ -1,0 +1,80 @@
+"""One player's actor without a registry: turns are run by hand, a turn that raises is handled as a cell does."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from gameserver.actors.actor import Message
+from gameserver.actors.messages import Attach, Detach, Handler, Operate, Spoil, Taps
+from gameserver.actors.player import PlayerActor
+from gameserver.clock import ManualClock
+from gameserver.edge.dispatch import HANDLERS
+from gameserver.errors import InvalidArgument
+from gameserver.wire.catalogue import NoArgs
+from gameserver.wire.messages import Position
+from hotpath.player_state import World
+from tests.fakes.player_database import PlayerDatabase, PlayerRow
+from tests.fakes.recording_origin import RecordingOrigin
+
+
+class LonePlayer:
+    """A player in memory, its database and its clock."""
+
+    def __init__(self, database: PlayerDatabase | None = None, row: PlayerRow | None = None, **columns: int) -> None:
+        self.clock = ManualClock()
+        self.database = database or PlayerDatabase()
+        self.row = row or self.database.add(**columns)
+        self.dropped: list[tuple[UUID, str]] = []
+        self.raised: list[Exception] = []
+        self.actor = self.load()
+
+    def load(self) -> PlayerActor:
+        """Claim the player and make its actor."""
+        self.actor = PlayerActor(
+            self.database.load(self.row),
+            world=World(),
+            clock=self.clock,
+            mark_dirty=self.database.mark_dirty,
+            dropped=lambda public_id, reason: self.dropped.append((public_id, reason)),
+        )
+        return self.actor
+
+    def tell(self, message: Message | None) -> None:
+        """One turn; what is left of one that raised comes next."""
+        while message is not None:
+            try:
+                self.actor.handle(message, self.clock.now_ms())
+            except Exception as error:  # noqa: BLE001 - as a cell does
+                self.raised.append(error)
+                message = self.actor.failed(message)
+            else:
+                return
+
+    def attach(self, lineage: int | bytes = 1, channels: Mapping[str, Position] | None = None) -> RecordingOrigin:
+        """A new socket."""
+        name = lineage if isinstance(lineage, bytes) else lineage.to_bytes(16, "big")
+        origin = RecordingOrigin(name)
+        self.tell(Attach(origin, channels or {}))
+        return origin
+
+    def detach(self, origin: RecordingOrigin) -> None:
+        """The socket is gone."""
+        self.tell(Detach(origin))
+
+    def tap(self, origin: RecordingOrigin, seq: int, count: int = 1) -> None:
+        """One TAP."""
+        self.tell(Taps([(origin, seq, count)]))
+
+    def act(self, origin: RecordingOrigin, seq: int, action: str | Handler = "noop", *, writes: bool = True) -> None:
+        """One ACTION: one of the catalogue's, or a rule of the test's own."""
+        handler, name = (HANDLERS[action], action) if isinstance(action, str) else (action, "test.rule")
+        self.tell(Operate(origin, seq, name, NoArgs(), handler, writes))
+
+    def spoil(self, origin: RecordingOrigin, seq: int) -> None:
+        """An operation that is wrong beyond its seq."""
+        self.tell(Spoil(origin, seq, InvalidArgument("wrong", seq=seq)))
+
+    @property
+    def numbers(self) -> tuple[Any, ...]:
+        """Everything a failed turn must leave as it was."""
+        return self.actor.state.columns()
