@@ -1,0 +1,53 @@
+"""A database for write-behind alone: each transaction gets the next scripted outcome."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import trio
+
+from persistence.records import PlayerWrites
+
+Outcome = Exception | frozenset[int] | None
+
+
+class LaneDatabase:
+    """Remembers the batches it was given.
+
+    Args:
+        outcomes: raised or returned one by one; after the last, everything commits.
+    """
+
+    def __init__(self, *outcomes: Outcome) -> None:
+        self.outcomes = deque(outcomes)
+        self.batches: list[tuple[int, list[int]]] = []  #: number and player ids of each attempt
+        self.purposes: list[str] = []
+        self.gate = trio.Event()  #: transactions wait for it
+        self.gate.set()
+        self.arrived = trio.Event()  #: a transaction has begun
+        self.running = 0
+        self.running_max = 0
+
+    @asynccontextmanager
+    async def dedicated(self, purpose: str) -> AsyncIterator["LaneDatabase"]:
+        self.purposes.append(purpose)
+        yield self
+
+    async def transaction(
+        self, _work: Callable[..., object], _node_run: UUID, number: int, writes: Sequence[PlayerWrites]
+    ) -> frozenset[int] | None:
+        self.batches.append((number, [write.player_id for write in writes]))
+        self.running += 1
+        self.running_max = max(self.running_max, self.running)
+        self.arrived.set()
+        try:
+            await self.gate.wait()
+            await trio.lowlevel.checkpoint()
+        finally:
+            self.running -= 1
+        everyone = frozenset(range(len(writes)))
+        outcome = self.outcomes.popleft() if self.outcomes else everyone
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
