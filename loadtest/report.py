@@ -1,7 +1,7 @@
 """`python -m loadtest.report`: a locust scenario against a server of its own, and what is to be said about it.
 
 In this order: what the generator itself can do, against a server that only answers (`fixed_answers.py`); then the game
-server, with players of its own, the scenario, and an orderly stop. Everything lands in build/load: report.html,
+server, with players of its own, the scenario, and an orderly stop. Everything lands in one folder: report.html,
 report.json, locust's own figures, the logs.
 
 Exit status: 0 if every operation succeeded and the server stopped cleanly, 1 if not, 2 if the test could not run, 130
@@ -52,10 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parse(arguments)
     console = Console(soft_wrap=True, highlight=False)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):  # SIGINT too: a background job starts with it ignored
+        signal.signal(number, _interrupt)
     try:
         _allow_files(options.users + FILES_BESIDE_SOCKETS)
-        RESULTS.mkdir(parents=True, exist_ok=True)
+        options.results.mkdir(parents=True, exist_ok=True)
         findings = _run(options, console)
     except LoadTestError as error:
         console.print(f"The load test could not run: {error}", markup=False)
@@ -63,17 +64,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("Interrupted; the server and the generator are stopped.")
         return INTERRUPTED
-    _write(findings)
-    return _tell(findings, console)
+    _write(findings, options.results)
+    return _tell(findings, options.results, console)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="loadtest.report", description="Load test with locust.")
     parser.add_argument("--users", type=int, default=200, help="players at once (200)")
     parser.add_argument("--seconds", type=int, default=30, help="how long, all in all (30)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for reports and logs (build/load)")
     parser.add_argument("--socket-url", help="a server that is there already, ws://…; needs --tokens")
     parser.add_argument("--tokens", type=Path, help="file with an access token a line, for --socket-url")
     options = parser.parse_args(arguments)
+    options.results = options.results.absolute()
     if options.users < 1 or options.seconds < MIN_SECONDS:
         parser.error(f"at least 1 user and {MIN_SECONDS} seconds")
     if (options.socket_url is None) != (options.tokens is None):
@@ -85,12 +88,12 @@ def _run(options: argparse.Namespace, console: Console) -> Findings:
     with tempfile.TemporaryDirectory(prefix="ppj-tokens-") as folder:
         tokens_file = Path(folder, "tokens")
         console.print("measuring the generator against a server that only answers …")
-        ceiling = _measure_ceiling(tokens_file)
+        ceiling = _measure_ceiling(tokens_file, options.results)
         if options.socket_url is not None:
             outcome = _play(options, options.socket_url, options.tokens, {}, console)
             return _findings(options, outcome, ceiling, None, own_server=False)
         console.print("starting a server …")
-        with OwnServer(RESULTS / "server.log") as server:
+        with OwnServer(options.results / "server.log") as server:
             _write_tokens(tokens_file, server.make_players(options.users))
             watch = {"server": Watched(server.pid), "database": Watched(server.pid, descendants=True)}
             outcome = _play(options, server.socket_url, tokens_file, watch, console)
@@ -112,11 +115,11 @@ def _findings(
     )
 
 
-def _measure_ceiling(tokens_file: Path) -> Ceiling:
+def _measure_ceiling(tokens_file: Path, results: Path) -> Ceiling:
     _write_tokens(tokens_file, [str(number) for number in range(CEILING_USERS)])
     with _fixed_answers() as url:
         scenario = Scenario("EagerPlayer", url, tokens_file, CEILING_USERS, ramp_s=1.0, seconds=CEILING_SECONDS)
-        outcome = run_locust(scenario, RESULTS / "ceiling")
+        outcome = run_locust(scenario, results / "ceiling")
     if outcome.failures or not outcome.per_s("tap"):
         raise LoadTestError(f"the generator's ceiling cannot be measured: {outcome.failures or 'nothing ran'}")
     return Ceiling(outcome.per_s("tap"), outcome.cpu["generator"])
@@ -150,15 +153,15 @@ def _play(
     console.print(f"{options.users:,} players for {options.seconds} s on {url} …")
     ramp_s = min(MAX_RAMP_S, options.seconds * RAMP_SHARE)
     scenario = Scenario("HumanPlayer", url, tokens_file, options.users, ramp_s, options.seconds)
-    return run_locust(scenario, RESULTS / "locust", html=RESULTS / "report.html", watch=watch)
+    return run_locust(scenario, options.results / "locust", html=options.results / "report.html", watch=watch)
 
 
 def _write_tokens(path: Path, tokens: list[str]) -> None:
     path.write_text("\n".join(tokens) + "\n", encoding="ascii")
 
 
-def _write(findings: Findings) -> None:
-    page = RESULTS / "report.html"
+def _write(findings: Findings, results: Path) -> None:
+    page = results / "report.html"
     page.write_text(with_findings(page.read_text(encoding="utf-8"), findings), encoding="utf-8")
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607 - a person's git
     machine = {
@@ -168,10 +171,10 @@ def _write(findings: Findings) -> None:
         "commit": commit.stdout.strip(),
     }
     text = json.dumps({"machine": machine, **as_json(findings)}, indent=2)
-    (RESULTS / "report.json").write_text(text + "\n", encoding="utf-8")
+    (results / "report.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _tell(findings: Findings, console: Console) -> int:
+def _tell(findings: Findings, results: Path, console: Console) -> int:
     console.print()
     for caveat in caveats(findings):
         console.print(caveat, markup=False)
@@ -183,7 +186,7 @@ def _tell(findings: Findings, console: Console) -> int:
     faults = judge(findings)
     for fault in faults:
         console.print(fault, style="bold red", markup=False)
-    console.print(f"Report: {RESULTS / 'report.html'}", markup=False)
+    console.print(f"Report: {results / 'report.html'}", markup=False)
     if not faults:
         console.print(f"{findings.outcome.requests:,} operations, none failed.", style="bold green")
     return 1 if faults else 0
