@@ -8,7 +8,6 @@ from loadtest.cpu_watch import CpuShare
 from loadtest.locust_run import Failure, Operation, Outcome
 from loadtest.verdict import Ceiling, Findings, as_json, caveats, judge, render_table, with_findings
 
-
 CALM = CpuShare(0.25, 0.5)
 
 
