@@ -26,6 +26,7 @@ class Operation:
     requests: int
     failures: int
     per_s: float
+    lowest_ms: float
     median_ms: float
     p95_ms: float
     p99_ms: float
@@ -144,6 +145,7 @@ def read_stats(path: Path) -> dict[str, Operation]:
                         requests=int(row["Request Count"]),
                         failures=int(row["Failure Count"]),
                         per_s=float(row["Requests/s"]),
+                        lowest_ms=_ms(row["Min Response Time"]),
                         median_ms=_ms(row["Median Response Time"]),
                         p95_ms=_ms(row["95%"]),
                         p99_ms=_ms(row["99%"]),

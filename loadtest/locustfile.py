@@ -139,6 +139,8 @@ class HumanPlayer(SocketUser):
     @task
     def play(self) -> None:
         """Send the batch that is due, and perhaps do something else."""
+        if self.wait_time() > 0:
+            return  # locust begins with a task, not with a wait
         player = self.player
         if not player.connected:
             if self.come_in():

@@ -29,6 +29,7 @@ def test_players_are_content_with_the_server(tmp_path: Path) -> None:
     operations = figures["outcome"]["operations"]
     assert operations["hello"]["requests"] >= 10
     assert operations["tap"]["requests"] >= 20
+    assert all(operation["lowest_ms"] >= 0 for operation in operations.values())
     assert figures["server_exit"] == 0
     assert figures["ceiling"]["per_s"] > 0
     assert "10 players, 6 s: passed" in (tmp_path / "report.html").read_text()

@@ -22,8 +22,8 @@ def write(folder: Path, text: str) -> Path:
 
 def test_locusts_figures_are_read(tmp_path: Path) -> None:
     assert read_stats(write(tmp_path, STATS)) == {
-        "tap": Operation("tap", 190, 2, 21.1, 2.0, 3.0, 4.0, 4.7),
-        "resume": Operation("resume", 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0),
+        "tap": Operation("tap", 190, 2, 21.1, 0.8, 2.0, 3.0, 4.0, 4.7),
+        "resume": Operation("resume", 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0),
     }
 
 

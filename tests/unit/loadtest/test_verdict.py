@@ -12,7 +12,7 @@ CALM = CpuShare(0.25, 0.5)
 
 
 def operation(name: str, requests: int = 100, failures: int = 0) -> Operation:
-    return Operation(name, requests, failures, 12.5, 2.0, 3.0, 4.0, 1234.0)
+    return Operation(name, requests, failures, 12.5, 1.0, 2.0, 3.0, 4.0, 1234.0)
 
 
 def outcome(*operations: Operation, exit_code: int = 0, generator: CpuShare = CALM, failures: int = 0) -> Outcome:
