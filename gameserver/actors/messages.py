@@ -29,7 +29,7 @@ class Welcomed:
 
 
 class Origin(Protocol):
-    """Where operations come from and answers go. No method raises for a peer's sake: a turn has changed state by then."""
+    """Where operations come from and answers go. Its methods do not raise: a turn has changed the state by then."""
 
     #: What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None.
     blocked: tuple[int, WireError] | None

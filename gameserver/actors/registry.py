@@ -239,8 +239,6 @@ class Registry(Generic[K, A]):
                     continue
                 if cell.quarantined_until_ms:
                     due_ms = cell.quarantined_until_ms
-                    if due_ms <= now_ms:
-                        cell.actor.expel("resynchronise after repeated errors")
                 elif cell.actor.in_use or not self._may_passivate():
                     due_ms = now_ms + self._idle_ms
                 else:
@@ -258,10 +256,11 @@ class Registry(Generic[K, A]):
             await self._flush(cell.actor)
         except Exception:  # the flush's own bug: what the database holds is the truth then
             log.exception("an actor could not be written", actor=str(key))
-            cell.actor.expel("the server failed")
         if self._cells.get(key) is cell:
             self._passivations += 1
-            self._replay(key, self._drop(key, cell))
+            stash = self._drop(key, cell)
+            cell.actor.expel("the player has been put away")  # nobody is attached but at a stop or after quarantine
+            self._replay(key, stash)
 
     def _drop(self, key: K, cell: Cell[A]) -> list[Message]:
         """The actor is gone; returns what was waiting for it."""

@@ -3,7 +3,11 @@
 listener    opens the port, takes connections, sends them away at a drain
 upgrade     which opening handshakes are accepted
 portable    one connection on trio-websocket: bytes in, frames out
-session     sans-I/O: is given payloads, queues frames; its life is a transition table
+session     sans-I/O: is given payloads, queues frames
+lifecycle   a session's life, as a transition table
+greeting    with which words it begins
+farewell    with which words it ends
+counters    what all sessions did
 login       HELLO: who is it?
 dispatch    which action runs what: the game's table of contents
 outbox      the bounded queue of frames to one socket

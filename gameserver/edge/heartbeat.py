@@ -26,9 +26,17 @@ class Heartbeat:
 
     def watch(self, session: Session, due_ms: int) -> None:
         """Tick `session` at `due_ms` at the latest; an earlier look that is already arranged stands."""
-        if not session.due_ms or due_ms < session.due_ms:
-            session.due_ms = due_ms
-            self._wheel.schedule((session, due_ms), due_ms)
+        if session.due_ms and session.due_ms <= due_ms:
+            return
+        # One later entry is remembered and used again, so that a session which is often looked at soon (and it is the
+        # busy ones that are) does not fill the wheel with entries for its next ping.
+        if session.due_ms:
+            session.far_due_ms = session.far_due_ms or session.due_ms
+        elif 0 < session.far_due_ms <= due_ms:
+            session.due_ms, session.far_due_ms = session.far_due_ms, 0
+            return
+        session.due_ms = due_ms
+        self._wheel.schedule((session, due_ms), due_ms)
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -41,6 +49,8 @@ class Heartbeat:
         now_ms = self._clock.now_ms()
         for session, due_ms in self._wheel.advance(now_ms):
             if due_ms != session.due_ms:
+                if due_ms == session.far_due_ms:
+                    session.far_due_ms = 0
                 continue  # it was looked at earlier than this entry knew
             session.due_ms = 0
             try:

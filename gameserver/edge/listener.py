@@ -14,8 +14,10 @@ from dataclasses import dataclass
 
 import trio
 
+from gameserver.edge.counters import Counters
+from gameserver.edge.lifecycle import State
 from gameserver.edge.portable import Connection, Stream
-from gameserver.edge.session import Counters, Session, State, Surroundings
+from gameserver.edge.session import Session, Surroundings
 from gameserver.errors import OperatorError
 from gameserver.logs import get_logger
 from gameserver.wire.ops import CloseCode
@@ -54,6 +56,7 @@ class Listener:
         self._tls = tls
         self._sessions: set[Session] = set()
         self._accepting = trio.CancelScope()
+        self._draining = False
         self._empty = trio.Event()
         self._connections = 0
 
@@ -91,15 +94,15 @@ class Listener:
 
     async def drain(self) -> None:
         """Take no more connections, tell every session to reconnect elsewhere or later, wait until all are gone."""
+        self._draining = True
         self._accepting.cancel()
-        waiting = [session for session in self._sessions if session.state is not State.DRAINING]
+        waiting = list(self._sessions)
         random.shuffle(waiting)
         for start in range(0, len(waiting), DRAIN_BATCH):
             if start:
                 await trio.sleep(DRAIN_PAUSE_S)
             for session in waiting[start : start + DRAIN_BATCH]:
-                after_ms = random.randrange(RECONNECT_WITHIN_MS)  # noqa: S311 - spreads load, guards nothing
-                session.goodbye(CloseCode.DRAIN, "the server restarts", reconnect_after_ms=after_ms)
+                _send_away(session)
         while self._sessions:
             self._empty = trio.Event()
             await self._empty.wait()
@@ -121,7 +124,14 @@ class Listener:
     def _open(self, wake: Callable[[], None], abort: Callable[[], None]) -> Session:
         session = Session(self._shared, wake=wake, abort=abort)
         self._sessions.add(session)
+        if self._draining:  # it was shaking hands when the drain began
+            _send_away(session)
         return session
+
+
+def _send_away(session: Session) -> None:
+    after_ms = random.randrange(RECONNECT_WITHIN_MS)  # noqa: S311 - spreads load, guards nothing
+    session.goodbye(CloseCode.DRAIN, "the server restarts", reconnect_after_ms=after_ms)
 
 
 async def open_port(host: str, port: int, variable: str) -> list[trio.SocketListener]:

@@ -52,6 +52,8 @@ class LoginDoor:
         assert hello.body.init_data is not None
         try:
             login = await self._accounts.login_telegram(hello.body.init_data, hello.body.client)
+            cell = self._players.cell(login.public_id)
+            session.join(cell, hello, str(login.session_id), (login.access, login.refresh))
         except WireError as error:
             session.turned_away(error)
         except DatabaseUnavailable:
@@ -59,6 +61,3 @@ class LoginDoor:
         except Exception:  # one failed login must not end the others
             log.exception("a login failed")
             session.turned_away(Unavailable("the login failed; try again", retry_after_ms=RETRY_MS))
-        else:
-            cell = self._players.cell(login.public_id)
-            session.join(cell, hello, str(login.session_id), (login.access, login.refresh))

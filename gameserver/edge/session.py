@@ -1,11 +1,10 @@
 """A session: the server's side of one socket, without the socket.
 
 It is given payloads (`receive`, `receive_text`), the news that the socket is gone (`gone`) and the time (`tick`), and
-queues frames in its outbox. Every transport drives the same session. Its life is the table `TRANSITIONS`; the
+queues frames in its outbox. Every transport drives the same session. Its life is the table in `lifecycle`; the
 reactions to wrong frames are the table in the wire protocol, "Errors".
 """
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,90 +12,31 @@ from typing import Protocol
 from gameserver.actors.actor import Cell
 from gameserver.actors.messages import Attach, Detach, Operate, Spoil, Taps, Welcomed
 from gameserver.actors.player import PlayerActor
-from gameserver.actors.player_loader import Moved
 from gameserver.clock import Clock
+from gameserver.edge.counters import Counters
 from gameserver.edge.dispatch import HANDLERS
+from gameserver.edge.farewell import Farewell, farewell, farewell_to_unattached
+from gameserver.edge.greeting import welcome_frame
+from gameserver.edge.lifecycle import TRANSITIONS, Happening, State
 from gameserver.edge.outbox import Outbox
-from gameserver.errors import InvalidArgument, Malformed, RateLimited, Unauthenticated, WireError
+from gameserver.errors import InvalidArgument, Malformed, RateLimited, WireError
 from gameserver.logs import get_logger
 from gameserver.wire.catalogue import ACTIONS, ActionKind
 from gameserver.wire.codec import BadHello, decode_client, encode
-from gameserver.wire.messages import (
-    Action,
-    Durable,
-    ErrorFrame,
-    Event,
-    Goodbye,
-    Hello,
-    Limits,
-    Ping,
-    Pong,
-    Result,
-    Tap,
-    Welcome,
-    WelcomeBody,
-)
-from gameserver.wire.ops import (
-    HELLO_DEADLINE_S,
-    MAX_CLIENT_FRAME_BYTES,
-    MAX_MALFORMED_PER_SESSION,
-    MAX_TAPS_PER_FRAME,
-    OUTBOX_GRACE_S,
-    PING_AFTER_S,
-    PONG_WITHIN_S,
-    CloseCode,
-)
-from hotpath import rules
+from gameserver.wire.messages import Action, Durable, ErrorFrame, Event, Goodbye, Hello, Ping, Pong, Result, Tap
+from gameserver.wire.ops import HELLO_DEADLINE_S, MAX_MALFORMED_PER_SESSION, PING_AFTER_S, PONG_WITHIN_S, CloseCode
 from hotpath.rate_limit import SlidingWindow
 from hotpath.tap_codec import decode_tap
+
+__all__ = ["Counters", "Door", "Session", "Surroundings", "Watch"]
 
 ACTIONS_PER_WINDOW = 1_000  #: actions and pings of one session within …
 ACTION_WINDOW_MS = 10_000  #: … this long
 JOIN_DEADLINE_MS = 15_000  #: from HELLO to WELCOME; then the node is overloaded
 QUIET_MS = 500  #: without an operation for this long, a session gets a DURABLE frame of its own
 LAST_WORDS_MS = 3_000  #: to write what is queued after the end was decided
-RESYNC_AFTER_MS = 100
-OVERLOADED_AFTER_MS = 2_000
-SLOW_READER_AFTER_MS = 1_000
 
 log = get_logger(__name__)
-
-#: What WELCOME says a client may send.
-LIMITS = Limits(
-    frame_bytes=MAX_CLIENT_FRAME_BYTES,
-    taps_per_frame=MAX_TAPS_PER_FRAME,
-    taps_per_s=rules.BUCKET_RATE_PER_S,
-    burst=rules.BUCKET_BURST_MT // rules.MT_PER_TAP,
-)
-
-
-class State(enum.Enum):
-    """Where a session is in its life."""
-
-    OPENING = enum.auto()  #: no WELCOME yet
-    LIVE = enum.auto()  #: plays
-    DRAINING = enum.auto()  #: the end is queued; input is ignored
-    CLOSED = enum.auto()  #: the socket is gone
-
-
-class Happening(enum.Enum):
-    """What moves a session on."""
-
-    WELCOMED = enum.auto()  #: the player's actor took it
-    ENDED = enum.auto()  #: we decided to close
-    GONE = enum.auto()  #: the socket is closed
-
-
-TRANSITIONS: dict[State, dict[Happening, State]] = {
-    State.OPENING: {
-        Happening.WELCOMED: State.LIVE,
-        Happening.ENDED: State.DRAINING,
-        Happening.GONE: State.CLOSED,
-    },
-    State.LIVE: {Happening.ENDED: State.DRAINING, Happening.GONE: State.CLOSED},
-    State.DRAINING: {Happening.GONE: State.CLOSED},
-    State.CLOSED: {},
-}
 
 
 class Door(Protocol):
@@ -113,19 +53,6 @@ class Watch(Protocol):
     def watch(self, session: "Session", due_ms: int) -> None:
         """Tick `session` at `due_ms`, or earlier."""
         ...
-
-
-@dataclass
-class Counters:
-    """What all sessions of a node did; read by metrics."""
-
-    frames_total: int = 0  #: frames received
-    taps_claimed_total: int = 0  #: taps in valid TAP frames
-    errors_sent_total: int = 0  #: ERROR frames
-    malformed_total: int = 0  #: undecodable frames
-    goodbyes_total: int = 0  #: GOODBYE frames
-    slow_readers_total: int = 0  #: closed with 4008
-    crashes_total: int = 0  #: sessions ended by a bug of ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +83,6 @@ class Session:
         "_greeted",
         "_heard_ms",
         "_operated_ms",
-        "_over_since_ms",
         "_pinged",
         "_session_id",
         "_shared",
@@ -165,6 +91,7 @@ class Session:
         "_window",
         "blocked",
         "due_ms",
+        "far_due_ms",
         "lineage",
         "outbox",
         "state",
@@ -175,10 +102,10 @@ class Session:
         self._shared = shared
         self._abort = abort
         self.state = State.OPENING
-        self.outbox = Outbox(wake)
+        self.outbox = Outbox(shared.clock, wake)
         self.lineage = b""
         self.blocked: tuple[int, WireError] | None = None
-        self.due_ms = 0  #: the earliest tick that is arranged; 0 = none. Kept by the watch.
+        self.due_ms = self.far_due_ms = 0  #: the earliest arranged tick and a later one; 0 = none. Kept by the watch.
         self._cell: Cell[PlayerActor] | None = None
         self._greeted = False
         self._session_id = ""
@@ -187,7 +114,6 @@ class Session:
         self._window: SlidingWindow | None = None
         self._heard_ms = self._operated_ms = now_ms
         self._durable_seq = self._durable_told_seq = 0
-        self._over_since_ms = 0
         self._ended_ms = 0
         self._pinged = False
         shared.watch.watch(self, now_ms + HELLO_DEADLINE_S * 1_000)
@@ -226,12 +152,13 @@ class Session:
         due_ms = 0
         match self.state:
             case State.OPENING:
+                # Not from the last sign of life: a client that only pings does not put its HELLO off.
                 if not self._greeted:
-                    due_ms = self._heard_ms + HELLO_DEADLINE_S * 1_000
+                    due_ms = self._operated_ms + HELLO_DEADLINE_S * 1_000
                     if now_ms >= due_ms:
                         self.goodbye(CloseCode.HELLO_REQUIRED, f"no HELLO within {HELLO_DEADLINE_S} s")
                 else:
-                    due_ms = self._heard_ms + JOIN_DEADLINE_MS
+                    due_ms = self._operated_ms + JOIN_DEADLINE_MS
                     if now_ms >= due_ms:
                         self.goodbye(CloseCode.OVERLOADED, "the player could not be loaded in time")
             case State.LIVE:
@@ -277,33 +204,13 @@ class Session:
         """The attachment succeeded."""
         self._move(Happening.WELCOMED)
         self._durable_seq = self._durable_told_seq = welcomed.durable_seq
-        access, refresh = self._tokens or (None, None)
-        self._tokens = None
-        body = WelcomeBody(
-            session=self._session_id,
-            player=str(welcomed.public_id),
-            applied_seq=welcomed.applied_seq,
-            durable_seq=welcomed.durable_seq,
-            channels=welcomed.channels,
-            now_ms=self._shared.clock.now_ms(),
-            ping_s=PING_AFTER_S,
-            limits=LIMITS,
-            state=welcomed.state,
-            access=access,
-            refresh=refresh,
-        )
-        self._send(encode(Welcome(body=body)))
+        tokens, self._tokens = self._tokens, None
+        now_ms = self._shared.clock.now_ms()
+        self._send(welcome_frame(welcomed, session_id=self._session_id, tokens=tokens, now_ms=now_ms))
 
     def turned_away(self, error: WireError) -> None:
         """There will be no attachment."""
-        if isinstance(error, Moved):
-            self.goodbye(CloseCode.MOVED, error.message, url=error.url or None)
-        elif isinstance(error, Unauthenticated) and error.expired:
-            self.goodbye(CloseCode.TOKEN_EXPIRED, error.message)
-        elif error.retry_after_ms:
-            self.goodbye(CloseCode.OVERLOADED, error.message, reconnect_after_ms=error.retry_after_ms)
-        else:
-            self.goodbye(CloseCode.UNAUTHENTICATED, error.message)
+        self._say_goodbye(farewell_to_unattached(error))
 
     def tapped(self, frame: bytes, durable_seq: int) -> None:
         """Send an encoded TAPPED frame that tells `durable_seq`."""
@@ -343,17 +250,7 @@ class Session:
             reconnect_after_ms: when to come back; None = the default of the code.
             url: where to connect instead.
         """
-        if self.state in (State.DRAINING, State.CLOSED):
-            return
-        if reconnect_after_ms is None:
-            reconnect_after_ms = {
-                CloseCode.RESYNC: RESYNC_AFTER_MS,
-                CloseCode.OVERLOADED: OVERLOADED_AFTER_MS,
-                CloseCode.SLOW_READER: SLOW_READER_AFTER_MS,
-            }.get(code, 0)
-        self._shared.counters.goodbyes_total += 1
-        last = encode(Goodbye(close_code=code, reason=reason, reconnect_after_ms=reconnect_after_ms, url=url))
-        self._end(code, reason, last)
+        self._say_goodbye(farewell(code, reason, reconnect_after_ms=reconnect_after_ms, url=url))
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End the session with close code `code` (1xxx), which no GOODBYE precedes."""
@@ -361,6 +258,12 @@ class Session:
             self._end(code, reason, None)
 
     # Inside
+
+    def _say_goodbye(self, words: Farewell) -> None:
+        if self.state not in (State.DRAINING, State.CLOSED):
+            self._shared.counters.goodbyes_total += 1
+            goodbye = Goodbye(words.code, words.reason, words.reconnect_after_ms, words.url)
+            self._end(words.code, words.reason, encode(goodbye))
 
     def _receive_first(self, payload: bytes) -> None:
         try:
@@ -376,6 +279,7 @@ class Session:
             self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
         else:
             self._greeted = True
+            self._operated_ms = self._heard_ms
             self._shared.door.greet(self, message)
 
     def _receive_other(self, payload: bytes) -> None:
@@ -442,13 +346,11 @@ class Session:
             return
         outbox = self.outbox
         outbox.push(frame)
-        if outbox.over:
-            now_ms = self._shared.clock.now_ms()
+        if outbox.grace_until_ms:
             if outbox.full:
                 self._too_slow()
-            elif not self._over_since_ms:
-                self._over_since_ms = now_ms
-                self._shared.watch.watch(self, now_ms + OUTBOX_GRACE_S * 1_000)
+            else:
+                self._shared.watch.watch(self, outbox.grace_until_ms)
 
     def _tick_live(self, now_ms: int) -> int:
         silence_ms = self._heard_ms + PING_AFTER_S * 1_000
@@ -460,13 +362,10 @@ class Session:
         elif not self._pinged:
             self._pinged = True
             self.outbox.ping()
-        if self._over_since_ms:
-            if not self.outbox.over:
-                self._over_since_ms = 0
-            elif now_ms >= self._over_since_ms + OUTBOX_GRACE_S * 1_000:
+        if grace_until_ms := self.outbox.grace_until_ms:
+            if now_ms >= grace_until_ms:
                 self._too_slow()
-            else:
-                due_ms = min(due_ms, self._over_since_ms + OUTBOX_GRACE_S * 1_000)
+            due_ms = min(due_ms, grace_until_ms)
         if self._durable_seq > self._durable_told_seq:
             quiet_ms = self._operated_ms + QUIET_MS
             if now_ms >= quiet_ms:

@@ -23,7 +23,7 @@ class LonePlayer:
     def __init__(self, database: PlayerDatabase | None = None, row: PlayerRow | None = None, **columns: int) -> None:
         self.clock = ManualClock()
         self.database = database or PlayerDatabase()
-        self.row = row or self.database.add(**columns)
+        self.row = row or self.database.add(generation=1, **columns)
         self.dropped: list[tuple[UUID, str]] = []
         self.raised: list[Exception] = []
         self.actor = self.load()

@@ -54,9 +54,10 @@ class PlayerDatabase:
         self.dirty: dict[PlayerActor, None] = {}
         self.commits: list[PlayerWrites] = []
         self.claims = 0
+        self.turns_s: list[float] = []
         self._ledger_keys: set[str] = set()
 
-    def add(self, public_id: UUID | None = None, *, generation: int = 1, **columns: int) -> PlayerRow:
+    def add(self, public_id: UUID | None = None, /, *, generation: int = 1, **columns: int) -> PlayerRow:
         """Register a player."""
         public_id = public_id or uuid.uuid4()
         number = len(self.rows) + 1
@@ -165,3 +166,7 @@ class PlayerDatabase:
             "ledger": (posted_mpt, row.columns.balance_mpt - row.columns.unposted_mpt),
             "minted": (row.minted_mpt, row.columns.lifetime_mpt),
         }
+
+    def moved(self, row: PlayerRow, url: str) -> None:
+        """From now on another node has the player."""
+        self.elsewhere[row.public_id] = OwnedElsewhere(row.public_id, "another node", url)

@@ -1,5 +1,6 @@
 """The player's actor, turn by turn; `PlayerDatabase` judges what it writes."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -641,7 +642,7 @@ def test_income_is_posted_at_most_once_a_minute_and_at_the_release(player: LoneP
     assert [posting.key for posting in income] == [
         f"taps:{player.row.id}:{player.row.epoch}:{number}" for number in range(1, len(income) + 1)
     ]
-    assert all(later.at_ms - earlier.at_ms >= POST_EVERY_MS for earlier, later in zip(income, income[1:], strict=False))
+    assert all(later.at_ms - earlier.at_ms >= POST_EVERY_MS for earlier, later in pairwise(income))
     player.tap(origin, 25, 1)
     player.actor.releasing = True
     player.database.mark_dirty(player.actor)

@@ -1,0 +1,125 @@
+"""The game behind a real loopback socket, with everything of ours but the database: actors, sessions, transport."""
+
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+import psutil
+import trio
+
+from gameserver.actors.player import PlayerActor
+from gameserver.actors.player_loader import PlayerLoader
+from gameserver.actors.registry import Registry
+from gameserver.clock import Clock, ManualClock
+from gameserver.edge.heartbeat import Heartbeat
+from gameserver.edge.listener import Listener, open_port
+from gameserver.edge.login import LoginDoor
+from gameserver.edge.session import Counters, Surroundings
+from gameserver.identity.accounts import Accounts
+from gameserver.identity.tokens import TokenIssuer
+from hotpath.player_state import World
+from persistence.account_store import AccountRow, NewSession
+from persistence.records import LoadedPlayer
+from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.player_database import PlayerDatabase
+from tests.fakes.telegram import BOT_TOKEN
+
+KEY = "a key for tests, of 32 bytes or more"
+
+
+@dataclass
+class LoopbackGame:
+    """One node on one port."""
+
+    clock: ManualClock
+    database: PlayerDatabase
+    players: Registry[UUID, PlayerActor]
+    accounts: Accounts
+    issuer: TokenIssuer
+    listener: Listener
+    counters: Counters
+    port: int
+
+    def token(self, public_id: UUID | None = None, *, ttl_s: int | None = None) -> str:
+        """An access token for a player, a new one where none is named."""
+        if public_id is None:
+            public_id = self.database.add().public_id
+        return self.issuer.issue(public_id, UUID(int=1), self.clock.now_ms() // 1_000, ttl_s=ttl_s)
+
+
+class _RegisteringAccounts(MemoryAccounts):
+    """Logins register the player in the game's database too, as the real store does in one transaction."""
+
+    def __init__(self, database: PlayerDatabase) -> None:
+        super().__init__()
+        self._database = database
+
+    async def login_by_telegram(
+        self, telegram_id: int, display_name: str, premium: bool, session: NewSession
+    ) -> AccountRow:
+        row = await super().login_by_telegram(telegram_id, display_name, premium, session)
+        if row.public_id not in self._database.rows:
+            self._database.add(row.public_id)
+        return row
+
+
+def build_registry(database: PlayerDatabase, clock: Clock) -> Registry[UUID, PlayerActor]:
+    """The registry of players as the composition root makes it, over `database`."""
+
+    def build(loaded: LoadedPlayer) -> PlayerActor:
+        return PlayerActor(loaded, world=world, clock=clock, mark_dirty=database.mark_dirty, dropped=players.discard)
+
+    world = World()
+    players: Registry[UUID, PlayerActor] = Registry(
+        load=PlayerLoader(database.claim, build).load,
+        flush=database.give_up,
+        clock=clock,
+        may_passivate=lambda: not database.away,
+        observe_turn_s=database.turns_s.append,
+    )
+    return players
+
+
+@contextlib.asynccontextmanager
+async def loopback_game(
+    *, origins: Collection[str] = (), tls: ssl.SSLContext | None = None
+) -> AsyncIterator[LoopbackGame]:
+    """Serve while the block runs; fails if a session, a task or a descriptor is left after it.
+
+    The game's clock stands still until a test moves it; Trio's runs.
+    """
+    descriptors = _descriptors()
+    clock, database = ManualClock(), PlayerDatabase()
+    issuer = TokenIssuer({"test": KEY})
+    accounts = Accounts(
+        _RegisteringAccounts(database), issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=True
+    )
+    players = build_registry(database, clock)
+    heartbeat = Heartbeat(clock)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(players.run)
+        nursery.start_soon(heartbeat.run)
+        counters = Counters()
+        door = LoginDoor(accounts, players, nursery)
+        listener = Listener(Surroundings(clock, door, heartbeat, counters), allowed_origins=origins, tls=tls)
+        sockets = await open_port("127.0.0.1", 0, "GAME_PORT")
+        port: int = sockets[0].socket.getsockname()[1]
+        await nursery.start(listener.run, sockets)
+        yield LoopbackGame(clock, database, players, accounts, issuer, listener, counters, port)
+        with trio.fail_after(10):
+            await listener.drain()
+            await players.passivate_all()
+        statistics = listener.statistics()
+        assert (statistics.opening, statistics.live, statistics.draining) == (0, 0, 0)
+        nursery.cancel_scope.cancel()
+    with trio.fail_after(5):  # a peer's end is closed by its own task
+        while _descriptors() > descriptors:
+            await trio.lowlevel.checkpoint()
+
+
+def _descriptors() -> int:
+    # Trio's own thread pool and epoll are there before the first look.
+    return psutil.Process(os.getpid()).num_fds()

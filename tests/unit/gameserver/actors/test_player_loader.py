@@ -1,0 +1,46 @@
+"""From claims to actors."""
+
+import uuid
+
+import pytest
+
+from gameserver.actors.player import PlayerActor
+from gameserver.actors.player_loader import Moved, PlayerLoader
+from gameserver.clock import ManualClock
+from gameserver.errors import ErrorCode, Unavailable
+from hotpath.player_state import World
+from persistence.records import LoadedPlayer, OwnedElsewhere
+from tests.fakes.player_database import PlayerDatabase
+
+
+def build(loaded: LoadedPlayer) -> PlayerActor:
+    database = PlayerDatabase()
+    return PlayerActor(
+        loaded,
+        world=World(),
+        clock=ManualClock(),
+        mark_dirty=database.mark_dirty,
+        dropped=lambda public_id, reason: None,  # noqa: ARG005 - nobody drops it here
+    )
+
+
+async def test_players_are_built_those_of_other_nodes_moved_and_unknown_ones_absent() -> None:
+    database = PlayerDatabase()
+    here, there, nowhere = database.add().public_id, uuid.uuid4(), uuid.uuid4()
+    database.elsewhere[there] = OwnedElsewhere(there, "node b", "wss://b.example/ws")
+    loaded = await PlayerLoader(database.claim, build).load([here, there, nowhere])
+    assert set(loaded) == {here, there}
+    actor, moved = loaded[here], loaded[there]
+    assert isinstance(actor, PlayerActor)
+    assert actor.public_id == here
+    assert isinstance(moved, Moved)
+    assert (moved.url, moved.code) == ("wss://b.example/ws", ErrorCode.UNAVAILABLE)
+    assert moved.retry_after_ms > 0
+
+
+async def test_while_the_database_is_away_everyone_is_told_to_come_back() -> None:
+    database = PlayerDatabase()
+    database.away = True
+    with pytest.raises(Unavailable) as raised:
+        await PlayerLoader(database.claim, build).load([uuid.uuid4()])
+    assert raised.value.retry_after_ms > 0
