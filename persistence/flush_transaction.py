@@ -9,12 +9,13 @@ In this order (architecture, "Durability"):
    anything else than the ledger rows written with it, and then the flush is refused.
 4. Cursors, ledger, used up grants, releases.
 
-Column by column, never row by row: a statement takes one array per column.
+Column by column, never row by row: a statement takes one array per column (`array_literals` says in which form).
 """
 
 from collections.abc import Sequence
 from uuid import UUID
 
+from persistence.array_literals import byte_strings, integers
 from persistence.errors import Rejected
 from persistence.player_columns import ASSIGNMENTS, FIELDS, array_parameters, column_arrays
 from persistence.postgres import Connection
@@ -26,18 +27,19 @@ _BATCH = """
 """
 _LESS = "UPDATE write_batches SET minted_mpt = $3, burned_mpt = $4 WHERE node_run = $1 AND batch = $2"
 _FENCE = """
-    SELECT w.position FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY AS w (id, owner_epoch, position)
+    SELECT w.position
+    FROM unnest($1::text::bigint[], $2::text::bigint[]) WITH ORDINALITY AS w (id, owner_epoch, position)
     JOIN players AS p ON p.id = w.id AND p.owner_epoch = w.owner_epoch
     ORDER BY p.id FOR NO KEY UPDATE OF p
 """
 _PLAYERS = f"""
     UPDATE players AS p SET updated_at = now(), {ASSIGNMENTS}
-    FROM unnest($1::bigint[], $2::bigint[], {array_parameters(3)}) AS w (id, posted_mpt, {FIELDS})
+    FROM unnest($1::text::bigint[], $2::text::bigint[], {array_parameters(3)}) AS w (id, posted_mpt, {FIELDS})
     WHERE p.id = w.id AND p.balance_mpt - p.unposted_mpt + w.posted_mpt = w.balance_mpt - w.unposted_mpt
 """  # noqa: S608 - a constant
 _CURSORS = """
     INSERT INTO operation_cursors AS c (player_id, lineage, applied_seq)
-    SELECT * FROM unnest($1::bigint[], $2::bytea[], $3::bigint[])
+    SELECT * FROM unnest($1::text::bigint[], $2::text::bytea[], $3::text::bigint[])
     ON CONFLICT (player_id, lineage) DO UPDATE
     SET applied_seq = greatest(c.applied_seq, excluded.applied_seq), updated_at = now()
 """
@@ -91,7 +93,7 @@ async def write_batch(
     if await connection.execute(_BATCH, node_run, batch, minted_mpt, burned_mpt) == "INSERT 0 0":
         return None
     fenced_in = await connection.fetch(
-        _FENCE, [write.player_id for write in writes], [write.owner_epoch for write in writes]
+        _FENCE, integers([write.player_id for write in writes]), integers([write.owner_epoch for write in writes])
     )
     ours = frozenset(position - 1 for (position,) in fenced_in)
     if len(ours) < len(writes):
@@ -111,8 +113,9 @@ def _sums(writes: Sequence[PlayerWrites]) -> tuple[int, int]:
 
 
 async def _write_players(connection: Connection, writes: Sequence[PlayerWrites]) -> None:
-    posted_mpt = [sum([posting.amount_mpt for posting in w.postings]) if w.postings else 0 for w in writes]
-    tag = await connection.execute(_PLAYERS, [w.player_id for w in writes], posted_mpt, *column_arrays(writes))
+    ids = integers([w.player_id for w in writes])
+    posted_mpt = integers([sum([p.amount_mpt for p in w.postings]) if w.postings else 0 for w in writes])
+    tag = await connection.execute(_PLAYERS, ids, posted_mpt, *column_arrays(writes))
     if tag != f"UPDATE {len(writes)}":
         raise Rejected("a balance would move without the ledger", constraint="players_ledger_check")
 
@@ -120,7 +123,8 @@ async def _write_players(connection: Connection, writes: Sequence[PlayerWrites])
 async def _write_cursors(connection: Connection, writes: Sequence[PlayerWrites]) -> None:
     moved = [(w.player_id, lineage, seq) for w in writes if w.cursors for lineage, seq in w.cursors.items()]
     if moved:
-        await connection.execute(_CURSORS, *zip(*moved, strict=True))
+        ids, lineages, seqs = zip(*moved, strict=True)
+        await connection.execute(_CURSORS, integers(ids), byte_strings(lineages), integers(seqs))
 
 
 async def _write_ledger(connection: Connection, writes: Sequence[PlayerWrites], node_run: UUID, batch: int) -> None:

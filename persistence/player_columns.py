@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 
+from persistence.array_literals import integers
 from persistence.records import PlayerColumns, PlayerWrites
 
 
@@ -70,13 +71,13 @@ _fields_of = attrgetter(*(column.field for column in COLUMNS))
 
 
 def array_parameters(first: int) -> str:
-    """`$4::bigint[], $5::bigint[], …`: one array per column, numbered from `first`."""
-    return ", ".join(f"${number}::{column.sql_type}[]" for number, column in enumerate(COLUMNS, start=first))
+    """`$4::text::bigint[], $5::text::bigint[], …`: one array per column, numbered from `first`."""
+    return ", ".join(f"${number}::text::{column.sql_type}[]" for number, column in enumerate(COLUMNS, start=first))
 
 
-def column_arrays(writes: Sequence[PlayerWrites]) -> list[tuple[int, ...]]:
-    """The values of all columns, column by column, each in the order of `writes`; at least one of them."""
-    return list(zip(*[_fields_of(write.columns) for write in writes], strict=True))
+def column_arrays(writes: Sequence[PlayerWrites]) -> list[str]:
+    """The values of all columns, an array per column, each in the order of `writes`; at least one of them."""
+    return [integers(values) for values in zip(*[_fields_of(write.columns) for write in writes], strict=True)]
 
 
 def columns_from(values: Sequence[int]) -> PlayerColumns:

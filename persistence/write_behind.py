@@ -29,6 +29,7 @@ from persistence.postgres import Database, DedicatedConnection
 from persistence.records import FlushWatermark, PlayerWrites
 
 BATCH_PLAYERS = 500  #: one statement for 10 000 rows would hold the loop for 20 ms
+PLAYERS_AT_ONCE = 100  #: asked for their writes, or told of their fate, before others get a turn
 DIRTY_PLAYERS_MAX = 200_000  #: beyond it nothing more is accepted while the database is away
 DIRTY_AGE_MAX_S = 60.0  #: nor when the oldest change has waited that long
 BACKOFF_FIRST_S = 0.05
@@ -209,7 +210,7 @@ class WriteBehind:
             while True:
                 await self._until_due(lane)
                 lane.take_off(BATCH_PLAYERS)
-                batch = _take_writes(lane.in_flight)
+                batch = await _take_writes(lane.in_flight)
                 if batch:
                     await self._write(connection, batch)
                     self._observe_flush_lag_s(trio.current_time() - lane.in_flight_since_s)
@@ -239,6 +240,8 @@ class WriteBehind:
         self._rows += len(ours)
         self._fenced += len(batch) - len(ours)
         for position, (flushable, writes) in enumerate(batch):
+            if position % PLAYERS_AT_ONCE == PLAYERS_AT_ONCE - 1:
+                await trio.lowlevel.checkpoint()
             try:
                 if position in ours:
                     flushable.committed(writes)
@@ -297,10 +300,12 @@ class WriteBehind:
             log.exception("player %d broke when told of its refused writes", writes.player_id)
 
 
-def _take_writes(flushables: Iterable[Flushable]) -> list[tuple[Flushable, PlayerWrites]]:
+async def _take_writes(flushables: Iterable[Flushable]) -> list[tuple[Flushable, PlayerWrites]]:
     """What they have to write; one that breaks is left out and stays its actor's matter."""
     batch = []
-    for flushable in flushables:
+    for position, flushable in enumerate(flushables, start=1):
+        if position % PLAYERS_AT_ONCE == 0:
+            await trio.lowlevel.checkpoint()
         try:
             writes = flushable.take_writes()
         except Exception:
