@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 DEADLINE_S = 180
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("load")]  # one at a time: each fills the machine
 
 
 def run_report(results: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], dict[str, Any]]:
