@@ -182,6 +182,15 @@ def test_a_foreign_loadtest_import_is_found() -> None:
     assert foreign_loadtest_imports("from gameserver.wire import codec\nfrom hotpath import tap_codec\n") == []
 
 
+def patches_the_process(text: str) -> bool:
+    return any(name.split(".")[0] in {"locust", "gevent"} for name in imported(text))
+
+
+def test_only_the_locustfile_patches_its_process(tracked: list[PurePosixPath]) -> None:
+    found = [str(path) for path, text in sources(tracked, ".py") if patches_the_process(text)]
+    assert found == ["loadtest/locustfile.py"]
+
+
 # ---- names, places, sizes
 
 
