@@ -1,0 +1,121 @@
+"""WebSocket by hand: for handshakes and frames that no library would send."""
+
+import contextlib
+import struct
+from collections.abc import Sequence
+
+import trio
+
+from tests.fakes.game_client import ANSWER_S, SUBPROTOCOL
+
+CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
+
+UPGRADE = {
+    "Host": "127.0.0.1",
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Protocol": SUBPROTOCOL,
+}
+
+
+def request(path: str = "/ws", *, method: str = "GET", **changes: str | None) -> bytes:
+    """An opening handshake; `changes` replace headers (`_` for `-`), None leaves one out."""
+    headers: dict[str, str | None] = {**UPGRADE}
+    for name, value in changes.items():
+        known = next((key for key in UPGRADE if key.lower() == name.replace("_", "-").lower()), name.replace("_", "-"))
+        headers[known] = value
+    lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items() if value is not None)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True, rsv: int = 0) -> bytes:
+    """One frame of a client (RFC 6455, 5.2), masked with zeros."""
+    first = (0x80 if fin else 0) | rsv << 4 | opcode
+    mask_bit = 0x80 if masked else 0
+    if len(payload) < 126:
+        head = bytes((first, mask_bit | len(payload)))
+    elif len(payload) < 1 << 16:
+        head = bytes((first, mask_bit | 126)) + struct.pack(">H", len(payload))
+    else:
+        head = bytes((first, mask_bit | 127)) + struct.pack(">Q", len(payload))
+    return head + (bytes(4) if masked else b"") + payload
+
+
+class RawWebSocket:
+    """A socket after its 101, byte by byte."""
+
+    def __init__(self, stream: trio.abc.Stream, rest: bytes) -> None:
+        self.stream = stream
+        self._received = bytearray(rest)
+
+    async def send(self, data: bytes) -> None:
+        """Any bytes."""
+        await self.stream.send_all(data)
+
+    async def frames(self, *, polite: bool = True) -> list[tuple[int, bytes]]:
+        """Every frame until the server ends the connection; who is polite answers its close frame."""
+        found = []
+        with trio.fail_after(ANSWER_S):
+            while (one := await self.frame()) is not None:
+                found.append(one)
+                if polite and one[0] == CLOSE:
+                    with contextlib.suppress(trio.BrokenResourceError):
+                        await self.send(frame(CLOSE, one[1][:2]))
+        return found
+
+    async def frame(self) -> tuple[int, bytes] | None:
+        """The next frame, None at the end; a connection that is reset fails."""
+        with trio.fail_after(ANSWER_S):
+            if not await self._have(2):
+                return None
+            length = self._received[1]
+            head = 2
+            if length == 126:
+                assert await self._have(4)
+                (length,) = struct.unpack_from(">H", self._received, 2)
+                head = 4
+            assert await self._have(head + length)
+        opcode = self._received[0] & 0x0F
+        payload = bytes(self._received[head : head + length])
+        del self._received[: head + length]
+        return opcode, payload
+
+    async def _have(self, count_bytes: int) -> bool:
+        while len(self._received) < count_bytes:
+            data = await self.stream.receive_some()
+            if not data:
+                assert not self._received, "the connection ended inside a frame"
+                return False
+            self._received += data
+        return True
+
+
+def close_codes(frames: Sequence[tuple[int, bytes]]) -> list[int]:
+    """The codes of all close frames."""
+    return [struct.unpack(">H", payload[:2])[0] for opcode, payload in frames if opcode == CLOSE]
+
+
+async def converse(stream: trio.abc.Stream, data: bytes) -> bytes:
+    """Send `data`, return everything until the server ends the connection."""
+    answer = b""
+    with trio.fail_after(ANSWER_S):
+        await stream.send_all(data)
+        while part := await stream.receive_some():
+            answer += part
+    return answer
+
+
+async def upgraded(stream: trio.abc.Stream) -> RawWebSocket:
+    """Shake hands on a connected stream."""
+    with trio.fail_after(ANSWER_S):
+        await stream.send_all(request())
+        answer = b""
+        while b"\r\n\r\n" not in answer:
+            part = await stream.receive_some()
+            assert part, answer
+            answer += part
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101 "), head
+    return RawWebSocket(stream, rest)
