@@ -1,6 +1,7 @@
 """WebSocket by hand: for handshakes and frames that no library would send."""
 
 import contextlib
+import ssl
 import struct
 from collections.abc import Sequence
 
@@ -84,7 +85,12 @@ class RawWebSocket:
 
     async def _have(self, count_bytes: int) -> bool:
         while len(self._received) < count_bytes:
-            data = await self.stream.receive_some()
+            try:
+                data = await self.stream.receive_some()
+            except trio.BrokenResourceError as error:
+                if not isinstance(error.__cause__, ssl.SSLEOFError):
+                    raise
+                data = b""  # an end without TLS's own words: the close frame has told everything
             if not data:
                 assert not self._received, "the connection ended inside a frame"
                 return False
