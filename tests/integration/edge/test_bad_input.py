@@ -174,6 +174,7 @@ async def play_on(client: GameClient, stop: trio.Event, game: LoopbackGame) -> i
     return taps
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_another_player_never_notices(seed: int) -> None:
     async with loopback_game() as game, connect(game.port) as victim:

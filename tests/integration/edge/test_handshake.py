@@ -1,9 +1,8 @@
 """Opening handshakes over a real socket: what is refused, how, and that nothing is left behind."""
 
-import logging
-
 import pytest
 import trio
+from structlog.testing import capture_logs
 
 from gameserver.edge import portable
 from gameserver.edge.upgrade import check_upgrade
@@ -99,12 +98,10 @@ def test_without_a_list_any_origin_may_come() -> None:
     ],
     ids=lambda value: str(value)[:40] if isinstance(value, int) else "",
 )
-async def test_what_is_no_handshake_is_refused_and_no_bug_of_ours(
-    data: bytes, status: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    with caplog.at_level(logging.ERROR):
+async def test_what_is_no_handshake_is_refused_and_no_bug_of_ours(data: bytes, status: int) -> None:
+    with capture_logs() as logs:
         assert (await answer_to(data))[0] == status
-    assert caplog.records == []
+    assert logs == []
 
 
 async def test_who_does_not_shake_hands_in_time_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,69 @@
+"""The door: who a HELLO is from."""
+
+from uuid import UUID
+
+import pytest
+import trio
+from structlog.testing import capture_logs
+from trio.testing import wait_all_tasks_blocked
+
+from gameserver.edge.login import LoginDoor
+from gameserver.errors import Unavailable
+from gameserver.identity.accounts import Accounts, Login
+from gameserver.identity.tokens import TokenIssuer
+from persistence.errors import DatabaseUnavailable
+from tests.fakes.lone_session import LoneSession
+from tests.fakes.loopback_game import KEY, build_registry
+from tests.fakes.memory_accounts import MemoryAccounts
+
+
+class FailingAccounts(Accounts):
+    """Logins fail as the test wants."""
+
+    def __init__(self, lone: LoneSession, failure: Exception) -> None:
+        super().__init__(
+            MemoryAccounts(), TokenIssuer({"test": KEY}), lone.clock, bot_tokens=(), max_age_s=0, dev=False
+        )
+        self._failure = failure
+
+    async def login_telegram(self, init_data: str, client: str = "") -> Login:
+        raise self._failure from RuntimeError(init_data, client)
+
+
+@pytest.mark.parametrize(
+    ("failure", "logged"),
+    [
+        (Unavailable("busy", retry_after_ms=50), False),
+        (DatabaseUnavailable("away"), False),
+        (RuntimeError("a bug"), True),
+    ],
+)
+async def test_a_login_that_fails_ends_that_socket_only(failure: Exception, logged: bool) -> None:
+    lone = LoneSession()
+    async with trio.open_nursery() as nursery:
+        lone.shared.door.greet = LoginDoor(  # type: ignore[method-assign]  # a real door instead of the held one
+            FailingAccounts(lone, failure), build_registry(lone.database, lone.clock), nursery
+        ).greet
+        with capture_logs() as logs:
+            lone.greet(token=None, init_data="x")
+            await wait_all_tasks_blocked()
+        assert not nursery.child_tasks
+    assert lone.end() == (4009, 4009)
+    assert len(logs) == logged
+
+
+async def test_a_token_is_checked_without_waiting(autojump_clock: object) -> None:
+    del autojump_clock
+    lone = LoneSession()
+    issuer = TokenIssuer({"test": KEY})
+    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, bot_tokens=(), max_age_s=0, dev=False)
+    players = build_registry(lone.database, lone.clock)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(players.run)
+        lone.shared.door.greet = LoginDoor(accounts, players, nursery).greet  # type: ignore[method-assign]  # as above
+        lone.greet(token=issuer.issue(lone.row.public_id, UUID(int=5), lone.clock.now_ms() // 1_000))
+        assert players.statistics().loading == 1
+        await trio.sleep(1)
+        [welcome] = lone.take()
+        assert welcome[2]["session"] == str(UUID(int=5))
+        nursery.cancel_scope.cancel()
