@@ -5,6 +5,7 @@ compiled extensions is imported by the commands that need it, so that `doctor` w
 """
 
 import functools
+import importlib
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -68,19 +69,20 @@ def refusing(command: Callable[P, R]) -> Callable[P, R]:
             refuse(str(error), error.exit_code)
         except PersistenceError as error:
             refuse(str(error))
+        except KeyboardInterrupt:
+            refuse("interrupted.", exit_code=130)
 
     return wrapped
 
 
-def _composition() -> Any:
-    """`gameserver.main`, which needs the compiled extensions."""
+def _compiled(name: str) -> Any:
+    """The module `gameserver.<name>`, which needs the compiled extensions."""
     try:
-        import gameserver.main
+        return importlib.import_module(f"gameserver.{name}")
     except ImportError as error:
-        if not (error.name or "").startswith("hotpath"):
+        if "extensions are not built" not in str(error):
             raise
         raise OperatorError("the C extensions are not built; run `make setup`.") from None
-    return gameserver.main
 
 
 @app.callback(invoke_without_command=True)
@@ -102,7 +104,7 @@ def serve(
     """Serve the game until Ctrl-C or SIGTERM; then write everything and stop."""
     settings = load_settings(host=host, port=port, http_host=http_host, http_port=http_port, data_dir=data_dir)
     configure_logs(as_json=settings.log_format is LogFormat.JSON)
-    raise typer.Exit(_composition().run_server(settings, _announce))
+    raise typer.Exit(_compiled("main").run_server(settings, _announce))
 
 
 def _announce(addresses: "Addresses") -> None:
@@ -128,7 +130,7 @@ def token(
     configure_logs(as_json=settings.log_format is LogFormat.JSON)
     if not settings.is_dev:
         raise OperatorError("tokens for load tests exist in dev only; set GAME_ENV=dev.")
-    for line in _composition().load_test_credentials(settings, players, ttl_s=ttl, as_hello=hello_hex):
+    for line in _compiled("load_players").load_test_credentials(settings, players, ttl_s=ttl, as_hello=hello_hex):
         print(line)  # noqa: T201 - the answer
     sys.stdout.flush()
 

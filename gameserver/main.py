@@ -6,13 +6,11 @@ every actor written and given up → services, HTTP, database. Each layer is a n
 """
 
 import functools
-import os
-import signal
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import hypercorn
 import hypercorn.trio
@@ -35,11 +33,9 @@ from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
-from gameserver.schema import database_address, prepare_schema, with_database
+from gameserver.schema import database_address, prepare_schema
 from gameserver.settings import Settings, signing_keys
-from gameserver.wire.codec import encode_client
-from gameserver.wire.messages import Hello, HelloBody
-from gameserver.wire.ops import LINEAGE_BYTES
+from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
 from http_admin.app import Services, create_app
 from persistence import economy_store, player_store
@@ -103,39 +99,6 @@ async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int
             await prepare_schema(database, settings)
             node = Node(settings, database, keys, sockets, http_sockets)
             return await node.run(lambda: announce(node.addresses(data)))
-
-
-def load_test_credentials(settings: Settings, players: int, *, ttl_s: int, as_hello: bool) -> Iterator[str]:
-    """Make load-test players where they do not exist, grant each full energy, and give each a credential.
-
-    Args:
-        settings: dev settings.
-        players: how many.
-        ttl_s: life of the tokens in seconds.
-        as_hello: whole HELLO payloads in hex, each with a new random lineage, instead of access tokens.
-
-    Returns:
-        One line per player.
-
-    Raises:
-        PersistenceError: the database cannot be used.
-    """
-    issuer = TokenIssuer(signing_keys(settings))
-    now_s = SystemClock().now_ms() // 1_000
-
-    async def make(database: Database) -> list[UUID]:
-        await prepare_schema(database, settings)
-        return await player_store.create_load_test_players(database, players, now_ms=now_s * 1_000)
-
-    for public_id in with_database(settings, make):
-        token = issuer.issue(public_id, uuid4(), now_s, ttl_s=ttl_s)
-        if as_hello:
-            body = HelloBody(
-                lineage=os.urandom(LINEAGE_BYTES), device="load-test", client="gameserver token", token=token
-            )
-            yield encode_client(Hello(body=body)).hex()
-        else:
-            yield token
 
 
 class Node:
@@ -221,73 +184,60 @@ class Node:
         Returns:
             The exit status: 0 if everything was written.
         """
-        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        stop = StopRequest()
+        closing = trio.Event()
+        written = True
+        async with trio.open_nursery() as outermost:
+            await outermost.start(stop.listen)
+            http = await outermost.start(self._serve_http, closing)
             async with trio.open_nursery() as services:
-                await services.start(self._lease.run)
-                await services.start(self._write_behind.run)
-                await services.start(self._players.run)
-                await services.start(self._keep_emission)
-                services.start_soon(self._deliver_grants)
-                async with trio.open_nursery() as doors:
-                    heartbeat = Heartbeat(self._clock)
-                    door = LoginDoor(self._accounts, self._players, services)
-                    shared = Surroundings(self._clock, door, heartbeat, Counters())
-                    tls = tls_context(self._settings)
-                    listener = Listener(shared, allowed_origins=self._settings.origins, tls=tls)
-                    self._expose(listener)
-                    closing, closed = trio.Event(), trio.Event()
-                    doors.start_soon(self._serve_http, closing, closed)
-                    doors.start_soon(heartbeat.run)
-                    await doors.start(listener.run, self._sockets)
+                listener = await self._start(stop, services, outermost)
+                if listener is not None:
                     self._not_ready = ""
                     ready()
-                    log.info("stopping", reason=await self._reason_to_stop(signals))
+                    await stop.asked.wait()
                     self._not_ready = "the server is stopping"
-                    written = await self._drain(listener, signals)
-                    closing.set()
-                    with trio.move_on_after(2 * HTTP_GRACE_S):
-                        await closed.wait()
-                    doors.cancel_scope.cancel()
+                    log.info("stopping", reason=stop.reason)
+                    written = await self._drain(listener, stop, outermost)
                 services.cancel_scope.cancel()
-        return 0 if written else 1
+            closing.set()
+            with trio.move_on_after(2 * HTTP_GRACE_S):
+                await http.wait()
+            outermost.cancel_scope.cancel()
+        return 0 if written and not self._lease.lost.is_set() else 1
 
-    async def _reason_to_stop(self, signals: AsyncIterator[int]) -> str:
-        reason = ""
-        async with trio.open_nursery() as nursery:
+    async def _start(self, stop: StopRequest, services: trio.Nursery, outermost: trio.Nursery) -> Listener | None:
+        """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
+        heartbeat = Heartbeat(self._clock)
+        door = LoginDoor(self._accounts, self._players, services)
+        shared = Surroundings(self._clock, door, heartbeat, Counters())
+        listener = Listener(shared, allowed_origins=self._settings.origins, tls=tls_context(self._settings))
+        self._expose(listener)
+        with trio.CancelScope() as starting:
+            outermost.start_soon(cancel_when, stop.asked, starting)
+            await services.start(self._lease.run)
+            await services.start(self._write_behind.run)
+            await services.start(self._players.run)
+            await services.start(self._keep_emission)
+            services.start_soon(self._deliver_grants)
+            services.start_soon(self._stop_when_lease_is_lost, stop)
+            services.start_soon(heartbeat.run)
+            await services.start(listener.run, self._sockets)
+            return listener
+        return None
 
-            async def on_signal() -> None:
-                nonlocal reason
-                async for number in signals:
-                    reason = reason or signal.Signals(number).name
-                    nursery.cancel_scope.cancel()
-                    break
+    async def _stop_when_lease_is_lost(self, stop: StopRequest) -> None:
+        await self._lease.lost.wait()
+        stop.ask("another process serves under this node's name")
 
-            async def on_lost_lease() -> None:
-                nonlocal reason
-                await self._lease.lost.wait()
-                reason = reason or "another process took this node's name or its lease ran out"
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(on_signal)
-            nursery.start_soon(on_lost_lease)
-        return reason
-
-    async def _drain(self, listener: Listener, signals: AsyncIterator[int]) -> bool:
+    async def _drain(self, listener: Listener, stop: StopRequest, outermost: trio.Nursery) -> bool:
         """Send everybody away and write everything, within the deadline; False if something is left unwritten."""
         written = False
-        async with trio.open_nursery() as nursery:
-
-            async def hurry() -> None:
-                async for _ in signals:
-                    log.warning("a second signal: stopping at once")
-                    nursery.cancel_scope.cancel()
-
-            nursery.start_soon(hurry)
-            with trio.move_on_after(self._settings.drain_s):
-                await listener.drain()
-                await self._players.passivate_all()
-                written = await self._write_behind.drain(trio.current_effective_deadline())
-            nursery.cancel_scope.cancel()
+        with trio.move_on_after(self._settings.drain_s) as draining:
+            outermost.start_soon(cancel_when, stop.urgent, draining)
+            await listener.drain()
+            await self._players.passivate_all()
+            written = await self._write_behind.drain(trio.current_effective_deadline())
         if not written:
             left = self._write_behind.statistics().dirty_players
             log.error("stopped before everything was written; clients will send it again", players=left)
@@ -340,7 +290,10 @@ class Node:
                         for grant in grants:
                             self._players.deliver(public_id, Grant(grant))
 
-    async def _serve_http(self, closing: trio.Event, closed: trio.Event) -> None:
+    async def _serve_http(self, closing: trio.Event, *, task_status: trio.TaskStatus[trio.Event]) -> None:
+        """Answer HTTP until `closing`; what it reports as started is set when the last answer is out."""
+        closed = trio.Event()
+        task_status.started(closed)
         services = Services(
             accounts=self._accounts,
             metrics=self._metrics,
