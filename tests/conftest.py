@@ -17,3 +17,9 @@ def tracked() -> list[PurePosixPath]:
         pytest.skip("not a git checkout")
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True)
     return [PurePosixPath(name) for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes make no name for a test: unreadable, and random ones differ between the workers, which pytest-xdist refuses."""
+    del config
+    return argname if isinstance(val, bytes) else None
