@@ -20,6 +20,6 @@ def tracked() -> list[PurePosixPath]:
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Bytes make no name for a test: unreadable, and random ones differ between the workers, which pytest-xdist refuses."""
+    """Bytes make no name for a test: unreadable, and random ones differ between workers, which pytest-xdist refuses."""
     del config
     return argname if isinstance(val, bytes) else None
