@@ -12,6 +12,7 @@ from typing import TypeVar
 import trio
 
 from gameserver.settings import Settings
+from persistence.data_folder import CLUSTER
 from persistence.embedded import running
 from persistence.errors import SchemaMismatch
 from persistence.migrations import migrate
@@ -77,11 +78,14 @@ def down(settings: Settings, target: str) -> list[str]:
 
 
 def inspect(settings: Settings) -> str:
-    """One sentence about a database that is as it should be.
+    """One sentence about a database that is as it should be; makes none where there is none yet.
 
     Raises:
         PersistenceError: it is not.
     """
+
+    if settings.database_url is None and not (settings.data_folder / CLUSTER).exists():
+        return f"made in {settings.data_folder} at the first start"
 
     async def look(database: Database) -> str:
         try:
