@@ -40,7 +40,7 @@ START_S = 120.0  #: to become ready; replaying the log after a crash takes a whi
 ORPHAN_S = 30.0  #: for the PostgreSQL of an owner that died to end by itself
 OWN_S = 0.5  #: a process that only asks whether the folder is owned holds the lock for an instant
 ATTACH_S = 30.0  #: for a server that is just starting to become ready
-STOP_S = 20.0  #: for a fast shutdown; then an immediate one, which the next start recovers from
+STOP_S = 8.0  #: for a fast shutdown; then an immediate one, which the next start recovers from
 POLL_S = 0.02
 LOG_BYTES = 16 * 1024 * 1024  #: a longer log is begun anew at start
 
@@ -121,7 +121,7 @@ class Embedded:
             assert self._guard.stdin is not None
             self._guard.stdin.close()
             self._guard = None
-        for how, patience_s in ((signal.SIGINT, deadline_s), (signal.SIGQUIT, 5.0), (signal.SIGKILL, 5.0)):
+        for how, patience_s in ((signal.SIGINT, deadline_s), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0)):
             if self._process.poll() is None:
                 with suppress(subprocess.TimeoutExpired):
                     self._process.send_signal(how)

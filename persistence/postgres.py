@@ -343,7 +343,7 @@ class Database:
                 f"PostgreSQL at {self.address} refuses us ({error}); correct the database address."
             ) from error
         except (asyncpg.ClientConfigurationError, ValueError) as error:
-            raise SetupFailed(f"The database address cannot be used: {error}") from error
+            raise SetupFailed(f"The database address cannot be used ({error}); correct GAME_DATABASE_URL.") from error
         except _DRIVER_ERRORS as error:
             reason = str(error) or "no answer in time"
             raise DatabaseUnavailable(f"PostgreSQL at {self.address} does not answer ({reason}).") from error

@@ -99,10 +99,14 @@ class ServerProcess:
         raise AssertionError(f"the server ended with {self._process.wait()}: {''.join(block)}{self.log}")
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
-        """Ask it to stop; returns its exit status."""
+        """Ask it to stop and wait until it has; returns its exit status."""
+        os.kill(self.pid, how)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait until it has ended; returns its exit status."""
         process, self._process = self._process, None
         assert process is not None
-        process.send_signal(how)
         try:
             return process.wait(STOP_S)
         finally:

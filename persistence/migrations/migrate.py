@@ -89,11 +89,10 @@ async def status(database: Database, *, revisions: Sequence[Revision] = REVISION
 
 
 async def is_empty(database: Database) -> bool:
-    """Whether the database has no table of anyone's yet, or only what `down base` leaves."""
+    """Whether the database is brand new: it has no table of anyone's, not even what `down base` leaves."""
 
     async def look(connection: Connection) -> bool:
-        tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
-        return bool(await connection.fetchval(tables) == 0)
+        return bool(await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0)
 
     return await database.run(look)
 

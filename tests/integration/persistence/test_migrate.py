@@ -34,7 +34,7 @@ async def test_empty_up_down_up(empty_database: Database) -> None:
     before = await objects(empty_database)
     assert await migrate.down(empty_database, "base") == everything[::-1]
     assert await objects(empty_database) == {"schema_migrations"}
-    assert await migrate.is_empty(empty_database)
+    assert not await migrate.is_empty(empty_database)
     assert await migrate.up(empty_database) == everything
     assert await objects(empty_database) == before
     await migrate.check(empty_database)
