@@ -1,7 +1,7 @@
 """Errors over HTTP: `application/problem+json` (RFC 9457)."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -61,7 +61,7 @@ def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of `app` with a problem."""
+    """Answer every error of `app` with a problem, and describe what a problem is."""
 
     async def on_wire_error(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, WireError)
@@ -90,6 +90,14 @@ def install(app: FastAPI) -> None:
         log.error("a request crashed", method=request.method, path=request.url.path, exc_info=error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed at this request.")
 
+    describe = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        description = describe()
+        description.setdefault("components", {}).setdefault("schemas", {})["Problem"] = Problem.model_json_schema()
+        return description
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
     app.add_exception_handler(WireError, on_wire_error)
     app.add_exception_handler(DatabaseUnavailable, on_database_away)
     app.add_exception_handler(RequestValidationError, on_invalid)

@@ -1,0 +1,385 @@
+"""The HTTP side over ASGI, without a port: every documented status, and what holds for every answer."""
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from gameserver.clock import ManualClock
+from gameserver.identity.accounts import Accounts
+from gameserver.identity.tokens import TokenIssuer
+from gameserver.metrics import Metrics
+from http_admin.app import Services, create_app
+from http_admin.guards import MAX_BODY_BYTES
+from persistence.account_store import AccountRow, NewSession
+from persistence.errors import DatabaseUnavailable
+from tests.fakes.loopback_game import KEY
+from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.telegram import BOT_TOKEN, init_data
+
+
+class Store(MemoryAccounts):
+    """Accounts in memory; away, or broken, when told to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure: Exception | None = None
+
+    def _login(self, key: str, name: str, session: NewSession) -> AccountRow:
+        if self.failure is not None:
+            raise self.failure
+        return super()._login(key, name, session)
+
+    async def end_session(self, session_id: UUID) -> None:
+        if self.failure is not None:
+            raise self.failure
+        await super().end_session(session_id)
+
+
+@dataclass
+class Site:
+    """The application and what is behind it."""
+
+    dev: bool = True
+    clock: ManualClock = field(default_factory=ManualClock)
+    store: Store = field(default_factory=Store)
+    metrics: Metrics = field(default_factory=Metrics)
+    not_ready: str = ""
+    degraded: bool = False
+    issuer: TokenIssuer = field(default_factory=lambda: TokenIssuer({"test": KEY}))
+
+    @asynccontextmanager
+    async def client(self, *, raises: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+        accounts = Accounts(self.store, self.issuer, self.clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=self.dev)
+        app = create_app(
+            Services(
+                accounts=accounts,
+                metrics=self.metrics,
+                socket_url="wss://play.example/ws",
+                is_dev=self.dev,
+                ready=lambda: self.not_ready,
+                degraded=lambda: self.degraded,
+            )
+        )
+        transport = httpx.ASGITransport(app, raise_app_exceptions=raises)
+        async with httpx.AsyncClient(transport=transport, base_url="http://game.example") as client:
+            yield client
+
+    def init_data(self, **user: Any) -> str:
+        return init_data(self.clock.now_ms() // 1_000, **user)
+
+
+@pytest.fixture
+def site() -> Site:
+    return Site()
+
+
+def assert_problem(response: httpx.Response, status: int) -> str:
+    """A problem as RFC 9457 has it; returns its sentence."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == status
+    assert body["title"]
+    detail: str = body["detail"]
+    assert detail
+    return detail
+
+
+# ---- login
+
+
+async def test_telegram_login_then_refresh_then_verify_then_logout(site: Site) -> None:
+    async with site.client() as client:
+        response = await client.post("/auth/login", json={"init_data": site.init_data()})
+        assert response.status_code == 200
+        first = response.json()
+        assert set(first) == {"access", "refresh", "expires_in_s", "player"}
+        assert first["expires_in_s"] == 900
+        UUID(first["player"])
+
+        again = (await client.post("/auth/login", json={"init_data": site.init_data()})).json()
+        assert again["player"] == first["player"]
+
+        site.clock.advance(1_000)
+        response = await client.post("/auth/refresh", json={"refresh": first["refresh"]})
+        assert response.status_code == 200
+        second = response.json()
+        assert second["player"] == first["player"]
+        assert second["refresh"] != first["refresh"]
+
+        bearer = {"authorization": f"Bearer {second['access']}"}
+        verified = (await client.get("/auth/verify", headers=bearer)).json()
+        assert set(verified) == {"player", "session", "expires_at_ms"}
+        assert verified["player"] == first["player"]
+        assert verified["expires_at_ms"] == site.clock.now_ms() + 900_000
+
+        response = await client.post("/auth/logout", headers=bearer)
+        assert (response.status_code, response.content) == (204, b"")
+        assert_problem(await client.post("/auth/refresh", json={"refresh": second["refresh"]}), 401)
+
+
+async def test_a_refresh_token_shown_twice_ends_its_session(site: Site) -> None:
+    async with site.client() as client:
+        first = (await client.post("/auth/dev", json={"name": "ada"})).json()["refresh"]
+        second = (await client.post("/auth/refresh", json={"refresh": first})).json()["refresh"]
+        assert_problem(await client.post("/auth/refresh", json={"refresh": first}), 401)
+        assert_problem(await client.post("/auth/refresh", json={"refresh": second}), 401)
+
+
+async def test_the_dev_login_knows_players_by_name(site: Site) -> None:
+    async with site.client() as client:
+        players = [(await client.post("/auth/dev", json={"name": name})).json()["player"] for name in ("a", "b", "a")]
+        assert players[0] == players[2] != players[1]
+
+
+async def test_outside_dev_there_is_no_dev_login() -> None:
+    async with Site(dev=False).client() as client:
+        response = await client.post("/auth/dev", json={"name": "ada"})
+        assert response.status_code in (404, 405)
+        assert_problem(response, response.status_code)
+        assert "/auth/dev" not in (await client.get("/openapi.json")).json()["paths"]
+        assert (await client.get("/config.json")).json()["dev_login"] is False
+
+
+async def test_the_client_names_itself_in_its_session(site: Site) -> None:
+    async with site.client() as client:
+        await client.post("/auth/dev", json={"name": "ada"}, headers={"user-agent": "phone/1"})
+        assert [session.client for session in site.store.sessions.values()] == ["phone/1"]
+
+
+@pytest.mark.parametrize("data", ["", "x", "user=1&hash=00", "query_id=a&auth_date=1&hash=" + "0" * 64])
+async def test_init_data_that_proves_nothing_is_401(site: Site, data: str) -> None:
+    async with site.client() as client:
+        response = await client.post("/auth/login", json={"init_data": data})
+        assert_problem(response, 401)
+        assert response.headers["www-authenticate"] == "Bearer"
+        assert site.store.players == {}
+
+
+async def test_old_init_data_is_401(site: Site) -> None:
+    data = site.init_data()
+    site.clock.advance(86_401_000)
+    async with site.client() as client:
+        assert_problem(await client.post("/auth/login", json={"init_data": data}), 401)
+
+
+@pytest.mark.parametrize("authorization", [None, "", "Bearer", "Bearer x", "Basic eDp5", "Bearer a.b.c", "bearer \xe9"])
+@pytest.mark.parametrize(("method", "path"), [("GET", "/auth/verify"), ("POST", "/auth/logout")])
+async def test_without_a_good_access_token_is_401(
+    site: Site, authorization: str | None, method: str, path: str
+) -> None:
+    headers = [] if authorization is None else [(b"authorization", authorization.encode("latin-1"))]
+    async with site.client() as client:
+        assert_problem(await client.request(method, path, headers=headers), 401)
+
+
+async def test_an_expired_access_token_is_401(site: Site) -> None:
+    async with site.client() as client:
+        access = (await client.post("/auth/dev", json={"name": "ada"})).json()["access"]
+        site.clock.advance(901_000)
+        response = await client.get("/auth/verify", headers={"authorization": f"Bearer {access}"})
+        assert "expired" in assert_problem(response, 401)
+
+
+@pytest.mark.parametrize(
+    ("path", "key"), [("/auth/login", "init_data"), ("/auth/refresh", "refresh"), ("/auth/dev", "name")]
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"{}",
+        b'{"KEY": null}',
+        b'{"KEY": 1}',
+        b'{"KEY": ["x"]}',
+        b'{"KEY": {"x": 1}}',
+        b'"KEY"',
+        b"\xff\xfe",
+        b'{"KEY": "' + b"x" * 5_000 + b'"}',
+    ],
+)
+async def test_a_bad_body_is_422(site: Site, path: str, key: str, body: bytes) -> None:
+    async with site.client() as client:
+        response = await client.post(
+            path, content=body.replace(b"KEY", key.encode()), headers={"content-type": "application/json"}
+        )
+        assert_problem(response, 422)
+        assert site.store.sessions == {}
+
+
+@pytest.mark.parametrize("name", ["", " ", " ada", "a\nb", "a\x00b", "x" * 65])
+async def test_a_name_nobody_can_have_is_422(site: Site, name: str) -> None:
+    async with site.client() as client:
+        assert_problem(await client.post("/auth/dev", json={"name": name}), 422)
+
+
+async def test_a_body_that_announces_too_much_is_413(site: Site) -> None:
+    async with site.client() as client:
+        response = await client.post("/auth/login", json={"init_data": "x" * (MAX_BODY_BYTES + 1)})
+        assert_problem(response, 413)
+
+
+async def test_while_the_database_is_away_logins_are_503_and_say_when_to_come_back(site: Site) -> None:
+    async with site.client() as client:
+        access = (await client.post("/auth/dev", json={"name": "ada"})).json()["access"]
+        site.store.failure = DatabaseUnavailable("away")
+        for path, body in (("/auth/login", {"init_data": site.init_data()}), ("/auth/dev", {"name": "ada"})):
+            response = await client.post(path, json=body)
+            assert_problem(response, 503)
+            assert int(response.headers["retry-after"]) >= 1
+        response = await client.post("/auth/logout", headers={"authorization": f"Bearer {access}"})
+        assert_problem(response, 503)
+
+
+async def test_a_bug_is_500_and_tells_nothing(site: Site) -> None:
+    site.store.failure = RuntimeError("the secret of the house")
+    async with site.client(raises=False) as client:
+        response = await client.post("/auth/dev", json={"name": "ada"})
+        assert "secret" not in assert_problem(response, 500)
+
+
+# ---- operation
+
+
+async def test_health_and_readiness(site: Site) -> None:
+    async with site.client() as client:
+        for path in ("/healthz", "/readyz"):
+            response = await client.get(path)
+            assert (response.status_code, response.json()) == (200, {"status": "ok"})
+        site.degraded = True
+        for path in ("/healthz", "/readyz"):
+            assert (await client.get(path)).json() == {"status": "degraded"}
+        site.not_ready = "the server is stopping"
+        assert (await client.get("/healthz")).status_code == 200
+        response = await client.get("/readyz")
+        assert assert_problem(response, 503) == "the server is stopping"
+        assert response.headers["retry-after"] == "1"
+
+
+async def test_metrics_are_what_prometheus_reads(site: Site) -> None:
+    site.metrics.turn_seconds.observe(0.001)
+    async with site.client() as client:
+        response = await client.get("/metrics")
+        assert response.status_code == 200
+        assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        names = {family.name for family in text_string_to_metric_families(response.text)}
+        assert {"game_turn_seconds", "game_flush_lag_seconds"} <= names
+
+
+# ---- the page and the description
+
+
+async def test_the_page_is_told_where_the_socket_is(site: Site) -> None:
+    async with site.client() as client:
+        assert (await client.get("/config.json")).json() == {"socket_url": "wss://play.example/ws", "dev_login": True}
+        page = await client.get("/")
+        assert page.status_code == 200
+        assert page.headers["content-type"].startswith("text/html")
+        assert "People Power Journey" in page.text
+
+
+@pytest.mark.parametrize("page", ["/", "/docs"])
+async def test_pages_load_only_files_of_their_own(site: Site, page: str) -> None:
+    async with site.client() as client:
+        html = (await client.get(page)).text
+        loaded = re.findall(r"<(?:script|link|img|iframe)\b[^>]*?\b(?:src|href)=\"([^\"]+)\"", html)
+        assert loaded
+        for address in loaded:
+            assert address.startswith("/")
+            assert not address.startswith("//")
+            assert (await client.get(address)).status_code == 200, address
+        assert "<style" not in html
+        assert not re.findall(r"<script(?![^>]*\bsrc=)", html), "no script in the page itself: the policy forbids it"
+
+
+async def test_the_description_names_every_status_that_can_come(site: Site) -> None:
+    async with site.client() as client:
+        paths = (await client.get("/openapi.json")).json()["paths"]
+    described = {
+        f"{method.upper()} {path}": set(operation["responses"]) - {"200", "204"}
+        for path, methods in paths.items()
+        for method, operation in methods.items()
+    }
+    assert described == {
+        "POST /auth/login": {"401", "413", "422", "503"},
+        "POST /auth/refresh": {"401", "413", "422", "503"},
+        "GET /auth/verify": {"401"},
+        "POST /auth/logout": {"401", "503"},
+        "POST /auth/dev": {"413", "422", "503"},
+        "GET /healthz": set(),
+        "GET /readyz": {"503"},
+        "GET /metrics": set(),
+        "GET /config.json": set(),
+    }
+
+
+async def test_problems_are_described_as_what_they_are(site: Site) -> None:
+    async with site.client() as client:
+        description = (await client.get("/openapi.json")).json()
+    for methods in description["paths"].values():
+        for operation in methods.values():
+            for status, response in operation["responses"].items():
+                if status not in ("200", "204"):
+                    assert list(response["content"]) == ["application/problem+json"], (operation["summary"], status)
+    assert "Problem" in description["components"]["schemas"]
+
+
+# ---- every answer
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/no/such/page", 404),
+        ("GET", "/../app.py", 404),
+        ("GET", "/%2e%2e/app.py", 404),
+        ("GET", "/client/../../auth.py", 404),
+        ("POST", "/healthz", 405),
+        ("DELETE", "/", 405),
+        ("PUT", "/page.js", 405),
+    ],
+)
+async def test_what_is_not_there_is_a_problem_too(site: Site, method: str, path: str, status: int) -> None:
+    async with site.client() as client:
+        assert_problem(await client.request(method, path), status)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", "/docs"),
+        ("GET", "/page.js"),
+        ("GET", "/config.json"),
+        ("GET", "/healthz"),
+        ("GET", "/metrics"),
+        ("GET", "/openapi.json"),
+        ("GET", "/no/such/page"),
+        ("GET", "/auth/verify"),
+        ("POST", "/auth/login"),
+        ("POST", "/auth/dev"),
+        ("PATCH", "/healthz"),
+    ],
+)
+async def test_every_answer_keeps_a_browser_from_loading_and_leaking(site: Site, method: str, path: str) -> None:
+    async with site.client() as client:
+        headers = (await client.request(method, path, json={} if method == "POST" else None)).headers
+    policy = headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'")
+    assert "object-src 'none'" in policy
+    assert "https:" not in policy.replace("https://web.telegram.org", "")
+    assert ("'unsafe-inline'" in policy) is (path == "/docs")
+    assert "'unsafe-eval'" not in policy
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cache-control"]
