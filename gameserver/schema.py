@@ -83,7 +83,6 @@ def inspect(settings: Settings) -> str:
     Raises:
         PersistenceError: it is not.
     """
-
     if settings.database_url is None and not (settings.data_folder / CLUSTER).exists():
         return f"made in {settings.data_folder} at the first start"
 
