@@ -22,6 +22,7 @@ from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
 from gameserver.actors.schedule import keep_emission
+from gameserver.actors.tally import Tally
 from gameserver.clock import Clock, SystemClock
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
@@ -128,6 +129,7 @@ class Node:
         self._clock: Clock = SystemClock()
         self._metrics = Metrics()
         self._world = World()
+        self._tally = Tally()
         self._not_ready = "the server is starting"
         self._name = settings.node_name(self._port)
         self._lease = NodeLease(
@@ -250,6 +252,7 @@ class Node:
         return PlayerActor(
             loaded,
             world=self._world,
+            tally=self._tally,
             clock=self._clock,
             mark_dirty=self._write_behind.mark_dirty,
             dropped=self._players.discard,
@@ -312,6 +315,7 @@ class Node:
         closed.set()
 
     def _expose(self, listener: Listener) -> None:
+        self._metrics.add("taps", lambda: self._tally)
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)

@@ -5,5 +5,7 @@ registry    key -> cell: single-flight activation in batches, passivation, reloa
 supervisor  a turn that raised: log it, answer it, quarantine who raises too often
 messages    what a player's actor is told, and whom it answers
 player      the player's actor;  lineage  one queue of operations and its cursor;  feed  the player's own channel
+tally       what all of them did, for the metrics
+schedule    what happens at fixed times: the hour's emission
 player_loader  claims players in the database and makes actors of them
 """

@@ -24,6 +24,7 @@ from gameserver.actors.messages import (
     Taps,
     Welcomed,
 )
+from gameserver.actors.tally import Tally
 from gameserver.clock import Clock
 from gameserver.errors import Internal, WireError
 from gameserver.logs import get_logger
@@ -46,6 +47,7 @@ class PlayerActor:
     Args:
         loaded: what the claim brought.
         world: what all players of the node share in a tap.
+        tally: counts what all players of the node do.
         clock: the present, for flushes; turns are told theirs.
         mark_dirty: called when there is something to write; cheap and idempotent.
         dropped: called with (public id, reason) when the state in memory must not be used any more.
@@ -60,6 +62,7 @@ class PlayerActor:
         "_lineages",
         "_mark_dirty",
         "_origins",
+        "_tally",
         "_world",
         "display_name",
         "player_id",
@@ -73,6 +76,7 @@ class PlayerActor:
         loaded: LoadedPlayer,
         *,
         world: World,
+        tally: Tally,
         clock: Clock,
         mark_dirty: "Callable[[PlayerActor], None]",
         dropped: Callable[[UUID, str], None],
@@ -84,6 +88,7 @@ class PlayerActor:
         self.state = PlayerState(**dataclasses.asdict(loaded.columns), generation=loaded.generation)
         self.releasing = False  #: the next writes are the last: they give the player up
         self._world = world
+        self._tally = tally
         self._clock = clock
         self._mark_dirty = mark_dirty
         self._dropped = dropped
@@ -204,6 +209,10 @@ class PlayerActor:
         if seq > cursor.applied_seq:
             accepted = state.apply_taps(count, now_ms, self._world)
             self._consume(lineage, origin, seq)
+            self._tally.accepted_total += accepted
+            self._tally.refused_total += count - accepted
+        else:
+            self._tally.repeated_frames_total += 1
         origin.tapped(
             encode_tapped(
                 seq,
@@ -342,6 +351,7 @@ class PlayerActor:
 
     def _announce_levels(self, before: int, now_ms: int) -> None:
         """One `level.up` for each level passed since `before`, one `rank.up` for each rank, in order."""
+        self._tally.levels_total += self.state.level - before
         for level in range(before + 1, self.state.level + 1):
             reward_mpt = rules.level_rewards_mpt(level - 1, level)
             self._publish("level.up", LevelUp(level, reward_mpt), now_ms)

@@ -7,6 +7,7 @@ from uuid import UUID
 from gameserver.actors.actor import Message
 from gameserver.actors.messages import Attach, Detach, Handler, Operate, Spoil, Taps
 from gameserver.actors.player import PlayerActor
+from gameserver.actors.tally import Tally
 from gameserver.clock import ManualClock
 from gameserver.edge.dispatch import HANDLERS
 from gameserver.errors import InvalidArgument
@@ -33,6 +34,7 @@ class LonePlayer:
         self.actor = PlayerActor(
             self.database.load(self.row),
             world=World(),
+            tally=Tally(),
             clock=self.clock,
             mark_dirty=self.database.mark_dirty,
             dropped=lambda public_id, reason: self.dropped.append((public_id, reason)),

@@ -4,6 +4,7 @@ from typing import Any
 
 from gameserver.actors.actor import Cell, Phase
 from gameserver.actors.player import PlayerActor
+from gameserver.actors.tally import Tally
 from gameserver.clock import ManualClock
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.session import Counters, Session, Surroundings
@@ -58,6 +59,7 @@ class LoneSession:
         actor = PlayerActor(
             self.database.load(self.row),
             world=World(),
+            tally=Tally(),
             clock=self.clock,
             mark_dirty=self.database.mark_dirty,
             dropped=lambda public_id, reason: actor.expel(reason),  # noqa: ARG005 - only one player is here

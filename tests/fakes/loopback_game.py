@@ -13,6 +13,7 @@ import trio
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
+from gameserver.actors.tally import Tally
 from gameserver.clock import Clock, ManualClock
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
@@ -70,7 +71,9 @@ def build_registry(database: PlayerDatabase, clock: Clock) -> Registry[UUID, Pla
     """The registry of players as the composition root makes it, over `database`."""
 
     def build(loaded: LoadedPlayer) -> PlayerActor:
-        return PlayerActor(loaded, world=world, clock=clock, mark_dirty=database.mark_dirty, dropped=players.discard)
+        return PlayerActor(
+            loaded, world=world, tally=Tally(), clock=clock, mark_dirty=database.mark_dirty, dropped=players.discard
+        )
 
     world = World()
     players: Registry[UUID, PlayerActor] = Registry(

@@ -182,6 +182,8 @@ def test_readiness_metrics_and_pages(server: ServerProcess) -> None:
 
     play(server, tap)
     assert metric(server, "game_sessions_taps_claimed_total") == 7
+    assert metric(server, "game_taps_accepted_total") == 7
+    assert metric(server, "game_taps_refused_total") == 0
     assert metric(server, "game_players_active") == 1
     assert metric(server, "game_players_mailbox_messages") == 0
     assert metric(server, "game_write_behind_rows") >= 1

@@ -6,6 +6,7 @@ import pytest
 
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import Moved, PlayerLoader
+from gameserver.actors.tally import Tally
 from gameserver.clock import ManualClock
 from gameserver.errors import ErrorCode, Unavailable
 from hotpath.player_state import World
@@ -18,6 +19,7 @@ def build(loaded: LoadedPlayer) -> PlayerActor:
     return PlayerActor(
         loaded,
         world=World(),
+        tally=Tally(),
         clock=ManualClock(),
         mark_dirty=database.mark_dirty,
         dropped=lambda public_id, reason: None,  # noqa: ARG005 - nobody drops it here
