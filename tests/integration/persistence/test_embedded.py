@@ -128,14 +128,14 @@ def test_only_one_owner_and_everyone_else_attaches(folder: Path) -> None:
     owner, pid = start_owner(folder)
     with pytest.raises(DataFolderInUse, match="Another server is running on the data folder"):
         Embedded.start(folder)
-    with running(folder) as dsn:
+    with running(folder) as (dsn, _):
         assert ask(dsn, "SELECT 1") == [(1,)]
     assert runs(pid)
     end_owner(owner)
     assert not runs(pid)
     with pytest.raises(SetupFailed, match="No server is running on the data folder"):
         attach(folder)
-    with running(folder) as dsn:
+    with running(folder) as (dsn, _):
         assert ask(dsn, "SELECT 1") == [(1,)]
     with pytest.raises(SetupFailed, match="No server is running"):
         attach(folder)
