@@ -46,5 +46,6 @@ setup(
         annotate=ANNOTATE,
         build_dir=None if COVERAGE else f"build/cython/{mode}",
         force=ANNOTATE or COVERAGE,
+        quiet=True,
     )
 )

@@ -48,6 +48,7 @@ from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
 from persistence.write_behind import WriteBehind
 
+LOOPBACK = "127.0.0.1"
 LANES = 4  #: flush transactions that may be in flight at once
 GRANT_RETRY_S = 2.0  #: between two tries to read grants while the database is away
 DATABASE_CHECK_S = 1.0  #: between two looks whether the embedded PostgreSQL still runs
@@ -155,7 +156,7 @@ class Node:
         self._lease = NodeLease(
             database,
             name=self._name,
-            url=settings.node_url or self.socket_url,
+            url=settings.node_url or self.socket_url(LOOPBACK),
             watermark=lambda: self._write_behind.watermark(),  # noqa: PLW0108 - it is built below, with the lease's run
         )
         self._write_behind = WriteBehind(
@@ -181,11 +182,16 @@ class Node:
             dev=settings.is_dev,
         )
 
-    @property
-    def socket_url(self) -> str:
-        """Where players' sockets go."""
+    def socket_url(self, asked_host: str) -> str:
+        """Where players' sockets go.
+
+        Args:
+            asked_host: the name the asking browser knows this machine by; used where the socket is open on every
+                address and no public address is set, so that a phone in the same network can play.
+        """
         scheme = "ws" if self._settings.tls_cert is None else "wss"
-        return self._settings.socket_url or f"{scheme}://{self._settings.host}:{self._port}{PATH}"
+        host = reachable(self._settings.host, asked_host)
+        return self._settings.socket_url or f"{scheme}://{host}:{self._port}{PATH}"
 
     def addresses(self, data: str) -> Addresses:
         """Where everything is.
@@ -193,9 +199,9 @@ class Node:
         Args:
             data: where people find the database.
         """
-        here = f"http://{self._settings.http_host}:{self._http_port}"
+        here = f"http://{reachable(self._settings.http_host, LOOPBACK)}:{self._http_port}"
         page = (self._settings.public_url or here).rstrip("/")
-        return Addresses(page=f"{page}/", docs=f"{page}/docs", socket=self.socket_url, data=data)
+        return Addresses(page=f"{page}/", docs=f"{page}/docs", socket=self.socket_url(LOOPBACK), data=data)
 
     async def run(self, ready: Callable[[], None]) -> int:
         """Serve until SIGINT or SIGTERM, or until the node's lease is lost.
@@ -340,6 +346,12 @@ class Node:
         self._metrics.add("sessions", listener.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
         self._metrics.add("database", self._database.statistics)
+
+
+def reachable(bound_host: str, asked_host: str) -> str:
+    """The host of an address that a browser can open; `asked_host` where the port is open on every address."""
+    host = asked_host if bound_host in ("", "0.0.0.0", "::") else bound_host  # noqa: S104 - compared, not bound
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 def port_of(listeners: Sequence[trio.SocketListener]) -> int:

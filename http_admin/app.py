@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
@@ -29,7 +29,7 @@ class Services:
     Args:
         accounts: logins.
         metrics: what is measured.
-        socket_url: where players' sockets go.
+        socket_url: where players' sockets go, given the host name the browser asked for.
         is_dev: whether the dev login exists.
         ready: "" when the node serves players, else why it does not.
         degraded: whether the database is away.
@@ -37,7 +37,7 @@ class Services:
 
     accounts: Accounts
     metrics: Metrics
-    socket_url: str
+    socket_url: Callable[[str], str]
     is_dev: bool
     ready: Callable[[], str]
     degraded: Callable[[], bool]
@@ -64,9 +64,9 @@ def create_app(services: Services) -> ASGIApp:
     app.include_router(health_routes(services.metrics, ready=services.ready, degraded=services.degraded))
 
     @app.get("/config.json", tags=["page"])
-    async def config() -> PageConfig:
+    async def config(request: Request) -> PageConfig:
         """Where the game socket is."""
-        return PageConfig(socket_url=services.socket_url, dev_login=services.is_dev)
+        return PageConfig(socket_url=services.socket_url(request.url.hostname or ""), dev_login=services.is_dev)
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> FileResponse:

@@ -61,7 +61,7 @@ class Site:
             Services(
                 accounts=accounts,
                 metrics=self.metrics,
-                socket_url="wss://play.example/ws",
+                socket_url=lambda host: f"wss://{host}/ws",
                 is_dev=self.dev,
                 ready=lambda: self.not_ready,
                 degraded=lambda: self.degraded,
@@ -281,7 +281,7 @@ async def test_metrics_are_what_prometheus_reads(site: Site) -> None:
 
 async def test_the_page_is_told_where_the_socket_is(site: Site) -> None:
     async with site.client() as client:
-        assert (await client.get("/config.json")).json() == {"socket_url": "wss://play.example/ws", "dev_login": True}
+        assert (await client.get("/config.json")).json() == {"socket_url": "wss://game.example/ws", "dev_login": True}
         page = await client.get("/")
         assert page.status_code == 200
         assert page.headers["content-type"].startswith("text/html")
