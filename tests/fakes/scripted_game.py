@@ -163,8 +163,10 @@ class ScriptedGame:
     async def _make_durable(self) -> None:
         for lineage in self.lineages.values():
             lineage.durable_seq = lineage.applied_seq
-        for session in self._sessions:
-            await self._send(session, [DURABLE, self.lineages[session.lineage].durable_seq])
+        for session in list(self._sessions):
+            lineage_of_session = self.lineages.get(session.lineage)
+            if lineage_of_session is not None:  # a socket that has not said HELLO yet has none
+                await self._send(session, [DURABLE, lineage_of_session.durable_seq])
 
     async def _send_all(self, frame: list[Any]) -> None:
         for session in list(self._sessions):
