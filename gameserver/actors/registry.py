@@ -249,22 +249,24 @@ class Registry(Generic[K, A]):
                     self._nursery.start_soon(self._passivate, key, cell)
 
     async def _passivate(self, key: K, cell: Cell[A]) -> None:
-        if cell.phase is not Phase.ACTIVE or cell.actor is None:
+        actor = cell.actor
+        if cell.phase is not Phase.ACTIVE or actor is None:
             return
         cell.phase = Phase.STOPPING
         try:
-            await self._flush(cell.actor)
+            await self._flush(actor)
         except Exception:  # the flush's own bug: what the database holds is the truth then
             log.exception("an actor could not be written", actor=str(key))
         if self._cells.get(key) is cell:
             self._passivations += 1
             stash = self._drop(key, cell)
-            cell.actor.expel("the player has been put away")  # nobody is attached but at a stop or after quarantine
+            actor.expel("the player has been put away")  # nobody is attached but at a stop or after quarantine
             self._replay(key, stash)
 
     def _drop(self, key: K, cell: Cell[A]) -> list[Message]:
         """The actor is gone; returns what was waiting for it."""
         cell.phase = Phase.GONE
+        cell.actor = None  # sessions and the wheel may hold the cell for minutes yet
         del self._cells[key]
         self.supervisor.forget(key)
         self._settled.set()

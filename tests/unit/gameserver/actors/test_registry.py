@@ -262,6 +262,20 @@ async def test_who_arrives_during_the_last_flush_waits_for_a_new_activation(auto
         assert store.last("a").handled[-1] == "by the old cell"
 
 
+async def test_a_cell_that_is_gone_keeps_no_actor_in_memory(autojump_clock: MockClock) -> None:
+    store = Store()
+    async with running(autojump_clock, store) as registry:
+        for key in ("idle", "fenced"):
+            registry.deliver(key, Note("hello"))
+        await settle()
+        idle, fenced = registry.cell("idle"), registry.cell("fenced")
+        registry.discard("fenced", "fenced")
+        await trio.sleep(IDLE_MS / 1_000 + 5)
+        assert (idle.phase, fenced.phase) == (Phase.GONE, Phase.GONE)
+        assert idle.actor is None
+        assert fenced.actor is None
+
+
 async def test_a_flush_that_raises_costs_that_actor_and_nobody_else(autojump_clock: MockClock) -> None:
     store = Store()
     store.fail_flush = RuntimeError("a bug")
