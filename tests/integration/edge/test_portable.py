@@ -5,9 +5,12 @@ import os
 import pytest
 import trio
 import trio_websocket
+from structlog.testing import capture_logs
 
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.registry import IDLE_MS
+from gameserver.edge import listener as listener_module
+from gameserver.edge.portable import Connection
 from gameserver.errors import ErrorCode
 from tests.fakes.game_client import (
     ACTION,
@@ -303,6 +306,44 @@ async def test_a_drain_sends_everyone_away_to_come_back_at_different_moments() -
             await trio.open_tcp_stream("127.0.0.1", game.port)
     assert [code for code, _, _ in ends] == [4000] * 12
     assert len({after_ms for _, after_ms, _ in ends}) > 6
+
+
+async def test_a_drain_goes_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener_module, "DRAIN_BATCH", 2)
+    monkeypatch.setattr(listener_module, "DRAIN_PAUSE_S", 0.01)
+    async with loopback_game() as game, trio.open_nursery() as nursery:
+        codes: list[int] = []
+
+        async def play(*, task_status: trio.TaskStatus[None]) -> None:
+            async with connect(game.port) as client:
+                await client.hello(game.token())
+                task_status.started()
+                codes.append((await goodbye_of(client))[0])
+
+        for _ in range(5):
+            await nursery.start(play)
+        with trio.fail_after(10):
+            await game.listener.drain()
+    assert codes == [4000] * 5
+
+
+async def test_a_bug_in_one_connection_is_logged_once_and_the_others_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with loopback_game() as game, connect(game.port) as good:
+        await good.hello(game.token())
+
+        async def crash(connection: object) -> None:
+            raise RuntimeError("a bug", connection)
+
+        with capture_logs() as logs, monkeypatch.context() as broken:
+            broken.setattr(Connection, "_linger", crash)
+            async with connect(game.port) as bad:
+                await bad.send(TAP, 1, 1, 0)
+                await bad.end()
+            with trio.fail_after(5):
+                while game.counters.crashes_total == 0:
+                    await trio.lowlevel.checkpoint()
+        assert [entry["event"] for entry in logs] == ["a connection crashed"]
+        await good.tap()
 
 
 async def test_who_was_shaking_hands_when_the_drain_began_is_sent_away_too() -> None:
