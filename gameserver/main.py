@@ -171,6 +171,7 @@ class Node:
             flush=self._give_up,
             clock=self._clock,
             may_passivate=lambda: not self._write_behind.degraded,
+            accepts_writes=lambda: self._write_behind.accepting,
             observe_turn_s=self._metrics.turn_seconds.observe,
         )
         self._accounts = Accounts(
