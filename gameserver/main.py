@@ -30,6 +30,7 @@ from gameserver.edge.login import LoginDoor
 from gameserver.edge.session import Counters, Surroundings
 from gameserver.edge.upgrade import PATH
 from gameserver.errors import OperatorError
+from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
@@ -94,8 +95,10 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 
 async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
     keys = signing_keys(settings)
-    for problem in settings.problems():
+    files = raise_file_limit(settings.max_sockets + RESERVE_FILES)
+    for problem in filter(None, [*settings.problems(), advice(files, settings.max_sockets)]):
         log.warning(problem)
+    settings = settings.model_copy(update={"max_sockets": sockets_that_fit(files, settings.max_sockets)})
     sockets = await open_port(settings.host, settings.port, "GAME_PORT")
     http_sockets = await open_port(settings.http_host, settings.http_port, "GAME_HTTP_PORT")
     with located(settings) as place:

@@ -61,6 +61,24 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(None, description="certificate chain (PEM) for TLS inside the process")
     tls_key: Path | None = Field(None, description="private key (PEM) to the certificate")
+    max_sockets: int = Field(
+        18_000,
+        ge=1,
+        le=1_000_000,
+        description="sockets at a time; 18 000 are well above what one core is meant for and fit 20 000 files",
+    )
+    max_sockets_per_address: int = Field(
+        1_000,
+        ge=0,
+        description="sockets of one IPv4 address or IPv6 /64; 0 = any number, as is right behind a proxy; off for "
+        "loopback in dev. 1 000 are more players than share a carrier's address, and few beside all",
+    )
+    handshakes_per_s: int = Field(
+        2_000,
+        ge=0,
+        description="opening handshakes a second, as many at once; 0 = any number; off for loopback in dev. "
+        "2 000 let 10 000 players back within 5 s and are less than what would fill a core",
+    )
     drain_s: float = Field(20.0, gt=0, le=600, description="seconds a stop may take")
     database_url: SecretStr | None = Field(None, description="PostgreSQL to use; unset: the embedded one")
     data_dir: Path | None = Field(None, description="folder of the embedded database and drawn secrets")

@@ -1,6 +1,7 @@
 """Sockets and sessions.
 
 listener    opens the port, takes connections, sends them away at a drain
+admission   who may connect: how many sockets, from where, how fast
 upgrade     which opening handshakes are accepted
 portable    one connection on trio-websocket: bytes in, frames out
 session     sans-I/O: is given payloads, queues frames

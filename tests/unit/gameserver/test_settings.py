@@ -42,6 +42,7 @@ def test_defaults_are_those_of_the_protocol() -> None:
     assert (settings.env, settings.is_dev, settings.log_format) == (Environment.DEV, True, LogFormat.TEXT)
     assert (settings.drain_s, settings.flush_ms) == (20, 250)
     assert (settings.initdata_max_age_s, settings.emission_scale_pt) == (86_400, 10**9)
+    assert (settings.max_sockets, settings.max_sockets_per_address, settings.handshakes_per_s) == (18_000, 1_000, 2_000)
     assert settings.node_name(9_000).endswith(":9000")
     assert settings.problems() == []
 
@@ -57,6 +58,9 @@ def test_defaults_are_those_of_the_protocol() -> None:
         ("GAME_HTTP_PORT", "1.5"),
         ("GAME_DRAIN_S", "0"),
         ("GAME_DRAIN_S", "soon"),
+        ("GAME_MAX_SOCKETS", "0"),
+        ("GAME_MAX_SOCKETS_PER_ADDRESS", "-1"),
+        ("GAME_HANDSHAKES_PER_S", "0.5"),
         ("GAME_JWT_KEYS", "nocolon"),
         ("GAME_JWT_KEYS", f":{SECRET}"),
         ("GAME_JWT_KEYS", f"bad kid:{SECRET}"),
