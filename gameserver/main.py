@@ -31,6 +31,7 @@ from gameserver.edge.session import Counters, Surroundings
 from gameserver.edge.upgrade import PATH
 from gameserver.errors import OperatorError
 from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
+from gameserver.garbage import Garbage
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
@@ -153,6 +154,7 @@ class Node:
         self._clock: Clock = SystemClock()
         self._metrics = Metrics()
         self._world = World()
+        self._garbage = Garbage(self._metrics.gc_pauses.observe)
         self._tally = Tally()
         self._not_ready = "the server is starting"
         self._name = settings.node_name(self._port)
@@ -254,6 +256,7 @@ class Node:
             services.start_soon(self._deliver_grants)
             services.start_soon(self._stop_when_lease_is_lost, stop)
             services.start_soon(heartbeat.run)
+            await services.start(self._garbage.run)  # last but one: what the start leaves behind stays
             await services.start(listener.run, self._sockets)
             return listener
         return None
@@ -349,6 +352,7 @@ class Node:
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
+        self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)
 
 
