@@ -93,8 +93,8 @@ class Journal:
             applied_grants=tuple(self._grants),
             release=release,
         )
-        for key in moved:
-            self._lineages[key].cursor.take()
+        for lineage in moved:
+            self._lineages[lineage].cursor.take()
         self._grants = []
         self._lifetime_mpt = state.lifetime_mpt
         self._rewarded_level = state.level
