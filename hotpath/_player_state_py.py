@@ -130,8 +130,8 @@ class PlayerState:
     Every field is readable; they change only through the methods. `level` is derived from `xp`. `revision` grows with
     every change: equal revisions of the same object mean equal state, which is what write-behind compares.
 
-    `awaiting_flush` is no part of the state: whoever changes it hands the player to write-behind and sets the flag, unless
-    it is set already; whoever takes what is to be written clears it first.
+    `awaiting_flush` is no part of the state: whoever changes it hands the player to write-behind and sets the flag,
+    unless it is set already; whoever takes what is to be written clears it first.
 
     Other C code may hold a pointer to the object, so a failed turn is undone in place, by `restore`.
 
