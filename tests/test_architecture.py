@@ -303,18 +303,17 @@ def test_a_wrong_layer_map_is_found() -> None:
 
 
 FACADES = sorted(path.stem for path in (ROOT / "hotpath").glob("[!_]*.py"))
+#: What these have to do is written in an RFC, with another library as the oracle, or is the kernel's to say.
+WITHOUT_TWIN = {"websocket", "gateway"}
+TWINNED = [name for name in FACADES if name not in WITHOUT_TWIN]
 
 
 def test_every_extension_has_a_facade_and_a_readable_twin() -> None:
-    assert FACADES
+    assert TWINNED
     assert sorted(path.stem for path in (ROOT / "hotpath").glob("_*_c.pyx")) == [f"_{name}_c" for name in FACADES]
-    for name in FACADES:
-        missing = [
-            part
-            for part in (f"_{name}_c.pxd", f"_{name}_c.pyi", f"_{name}_py.py")
-            if not (ROOT / "hotpath" / part).is_file()
-        ]
-        assert missing == []
+    parts = [f"_{name}_c{suffix}" for name in FACADES for suffix in (".pxd", ".pyi")]
+    parts += [f"_{name}_py.py" for name in TWINNED]
+    assert [part for part in parts if not (ROOT / "hotpath" / part).is_file()] == []
 
 
 @pytest.mark.parametrize("name", FACADES)
@@ -325,7 +324,7 @@ def test_the_facade_exposes_the_compiled_twin(name: str) -> None:
     assert [export for export in facade.__all__ if getattr(facade, export) is not getattr(compiled, export)] == []
 
 
-@pytest.mark.parametrize("name", FACADES)
+@pytest.mark.parametrize("name", TWINNED)
 def test_the_twins_have_the_same_surface(name: str) -> None:
     facade, readable = importlib.import_module(f"hotpath.{name}"), importlib.import_module(f"hotpath._{name}_py")
     assert [export for export in facade.__all__ if not hasattr(readable, export)] == []

@@ -1,0 +1,97 @@
+"""What stands between a transport and a session: the terms of a connection, and what a transport may ask of a session.
+
+A transport knows sockets and RFC 6455; a session knows the game. Whatever keeps to `SocketSession` can be driven by
+any transport, under any `Terms`.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from gameserver.edge.upgrade import Refusal, check_upgrade
+from gameserver.wire.ops import MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL, CloseCode
+
+__all__ = ["OpenSession", "Refusal", "SocketOutbox", "SocketSession", "Terms", "Upgrade", "player_terms"]
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What an opening handshake asks for."""
+
+    path: str  #: the request target, query included
+    subprotocols: tuple[str, ...]  #: what the client offers
+    origin: str | None  #: the Origin header, None where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a transport demands of a connection."""
+
+    max_message_bytes: int  #: a longer message closes with 1009
+    subprotocol: str | None  #: what the answer to the handshake names, None = nothing
+    refuse: Callable[[Upgrade], Refusal | None]  #: None = welcome
+
+
+class SocketOutbox(Protocol):
+    """Where a session leaves what is to be written; the transport was given to it as `wake`."""
+
+    ping_due: bool  #: a WebSocket ping is to be sent; the transport takes it back
+
+    @property
+    def closing(self) -> tuple[int, str] | None:
+        """Close frame (code, reason) to send after the last frame."""
+        ...
+
+    def pop(self) -> bytes | str | None:
+        """The next message to write, bytes as a binary one, str as text; None = nothing waits."""
+        ...
+
+
+class SocketSession(Protocol):
+    """What a transport drives. None of these may wait."""
+
+    @property
+    def outbox(self) -> SocketOutbox:
+        """What is to be written."""
+        ...
+
+    def receive(self, payload: bytes) -> None:
+        """A binary message arrived."""
+        ...
+
+    def receive_text(self, text: str) -> None:
+        """A text message arrived."""
+        ...
+
+    def heard(self) -> None:
+        """Bytes arrived, whatever they are."""
+        ...
+
+    def gone(self) -> None:
+        """The socket is closed, from whichever side."""
+        ...
+
+    def crashed(self, error: Exception) -> None:
+        """One of the above raised."""
+        ...
+
+    def close(self, code: CloseCode, reason: str) -> None:
+        """The transport wants an end with this close code (1xxx)."""
+        ...
+
+
+#: (wake, abort) → session. `wake`: the outbox has something; `abort`: drop the socket without another word.
+OpenSession = Callable[[Callable[[], None], Callable[[], None]], SocketSession]
+
+
+def player_terms(allowed_origins: Collection[str]) -> Terms:
+    """The terms for players.
+
+    Args:
+        allowed_origins: Origin headers that may connect; empty = any.
+    """
+
+    def refuse(upgrade: Upgrade) -> Refusal | None:
+        return check_upgrade(upgrade.path, upgrade.subprotocols, upgrade.origin, allowed_origins)
+
+    return Terms(max_message_bytes=MAX_CLIENT_FRAME_BYTES, subprotocol=SUBPROTOCOL, refuse=refuse)
