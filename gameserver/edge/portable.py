@@ -16,6 +16,7 @@ from wsproto.frame_protocol import FrameProtocol
 from gameserver.edge.session import Session
 from gameserver.edge.upgrade import check_upgrade
 from gameserver.wire.ops import MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL, CloseCode
+from hotpath.outbox import Outbox
 
 HANDSHAKE_DEADLINE_S = 5
 CLOSE_DEADLINE_S = 2  #: for the peer's half of the close handshake
@@ -84,14 +85,14 @@ class Connection:
 
     Args:
         stream: the accepted byte stream; owned and closed here.
-        open_session: makes the session: (wake, abort) → session.
+        open_session: makes the session: (outbox, abort) → session.
         allowed_origins: Origin headers that may connect; empty = any.
     """
 
     def __init__(
         self,
         stream: Stream,
-        open_session: Callable[[Callable[[], None], Callable[[], None]], Session],
+        open_session: Callable[[Outbox, Callable[[], None]], Session],
         allowed_origins: Collection[str],
     ) -> None:
         self.session: Session | None = None
@@ -151,7 +152,7 @@ class Connection:
         return None
 
     async def _converse(self, socket: trio_websocket.WebSocketConnection) -> None:
-        self.session = session = self._open_session(self._wake, self._scope.cancel)
+        self.session = session = self._open_session(Outbox(self._wake), self._scope.cancel)
         self._held.on_bytes = self._heard
         try:
             async with trio.open_nursery() as nursery:
@@ -164,7 +165,7 @@ class Connection:
                             if isinstance(message, bytes):
                                 session.receive(message)
                             else:
-                                session.receive_text()
+                                session.receive_text(message)
                         except Exception as error:  # noqa: BLE001 - contained to this session
                             session.crashed(error)
                 except trio_websocket.ConnectionClosed:
