@@ -133,8 +133,9 @@ class Session:
         elif self.state is State.OPENING:
             self._receive_first(payload)
 
-    def receive_text(self) -> None:
+    def receive_text(self, text: str) -> None:
         """A text message arrived, which this protocol does not have."""
+        del text
         self.close(CloseCode.UNSUPPORTED_DATA, "binary frames only")
 
     def heard(self) -> None:
