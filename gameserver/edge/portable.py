@@ -127,6 +127,12 @@ class Connection:
             with self._scope:
                 try:
                     await self._shake_hands_and_converse()
+                except* QUIET:
+                    pass
+                except* UnicodeError:  # wsproto decodes header values unguarded
+                    if self.session is not None:
+                        raise
+                    await self._last_words(BAD_REQUEST)
                 finally:
                     if self.session is not None:
                         self.session.gone()
@@ -136,24 +142,24 @@ class Connection:
             await trio.aclose_forcefully(self._transport)
 
     async def _shake_hands_and_converse(self) -> None:
-        try:
-            async with trio.open_nursery() as nursery:
-                with trio.move_on_after(HANDSHAKE_DEADLINE_S) as handshake:
-                    socket = await self._shake_hands(nursery, handshake)
-                if not handshake.cancelled_caught and socket is not None:
-                    self.session = self._open_session(self._wake, self._scope.cancel)
-                    await self._converse(socket, self.session)
-                nursery.cancel_scope.cancel()
-        except* QUIET:
-            pass
-        except* UnicodeError:  # wsproto decodes header values unguarded
-            if self.session is not None:
-                raise
-            await self._last_words(BAD_REQUEST)
-        if self.session is not None and not self._held.ended:
-            # trio-websocket's reader stumbled over what came behind the end: a ping behind a message too big.
-            with contextlib.suppress(*QUIET), trio.move_on_after(CLOSE_DEADLINE_S):
-                await self._write(self.session)
+        """Read and write until both have ended; whichever ends first gives the other a deadline."""
+        socket = None
+        async with trio.open_nursery() as writing:
+            try:
+                async with trio.open_nursery() as reading:  # trio-websocket's reader, and ours
+                    with trio.move_on_after(HANDSHAKE_DEADLINE_S) as handshake:
+                        socket = await self._shake_hands(reading, handshake)
+                    if socket is not None:
+                        self.session = session = self._open_session(self._wake, self._scope.cancel)
+                        self._held.on_bytes = self._heard
+                        writing.start_soon(self._write, session, writing.cancel_scope)
+                        await self._read(socket, session)
+                    reading.cancel_scope.cancel()
+            except* QUIET:  # its reader also stumbles over what is behind the end: a ping behind a message too big
+                pass
+            if socket is not None:
+                self._end_input(socket.closed)
+                _hurry(writing.cancel_scope)
 
     async def _shake_hands(
         self, nursery: trio.Nursery, handshake: trio.CancelScope
@@ -177,22 +183,6 @@ class Connection:
         await request.reject(refusal.status, extra_headers=[(b"content-type", b"text/plain")], body=body)
         return None
 
-    async def _converse(self, socket: trio_websocket.WebSocketConnection, session: SocketSession) -> None:
-        """Read and write until both sides have ended; whichever ends first gives the other a deadline."""
-        self._held.on_bytes = self._heard
-
-        async def write() -> None:
-            await self._write(session)
-            _hurry(nursery.cancel_scope)
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(write)
-            try:
-                await self._read(socket, session)
-            finally:
-                self._end_input(socket.closed)
-                _hurry(nursery.cancel_scope)
-
     async def _read(self, socket: trio_websocket.WebSocketConnection, session: SocketSession) -> None:
         with contextlib.suppress(trio_websocket.ConnectionClosed):
             while True:
@@ -213,7 +203,7 @@ class Connection:
             self._peer_close = bytes(_encode.close(why.code, why.reason))
         self._wake()
 
-    async def _write(self, session: SocketSession) -> None:
+    async def _write(self, session: SocketSession, scope: trio.CancelScope) -> None:
         outbox = session.outbox
         while True:
             if outbox.ping_due:
@@ -232,6 +222,7 @@ class Connection:
             else:
                 await self._to_write.wait()
                 self._to_write = trio.Event()
+        _hurry(scope)
 
     async def _last_words(self, data: bytes) -> None:
         with contextlib.suppress(*QUIET), trio.move_on_after(CLOSE_DEADLINE_S):
