@@ -135,6 +135,7 @@ class PlayerActor:
 
     def take_writes(self) -> PlayerWrites | None:
         """Everything since the last call, to be committed whole; None when there is nothing."""
+        self.state.awaiting_flush = False  # first: if this call breaks, the next change asks for another
         return self._journal.take(self.state, self._clock.now_ms(), release=self.releasing)
 
     def committed(self, writes: PlayerWrites) -> None:
@@ -208,7 +209,7 @@ class PlayerActor:
         level = state.level
         if seq > cursor.applied_seq:
             accepted = state.apply_taps(count, now_ms, self._world)
-            self._consume(lineage, origin, seq)
+            self._consume(lineage, seq)
             self._tally.accepted_total += accepted
             self._tally.refused_total += count - accepted
         else:
@@ -255,7 +256,7 @@ class PlayerActor:
         else:
             answer = Result(seq=seq, result=result, durable_seq=lineage.cursor.durable_seq)
             size_bytes = len(result)
-        self._consume(lineage, origin, seq)
+        self._consume(lineage, seq)
         lineage.keep(answer, size_bytes)
         origin.reply(answer)
         if self.state.level != level:
@@ -274,7 +275,7 @@ class PlayerActor:
         lineage = self._admit(message.origin, message.seq)
         if lineage is not None:
             if message.seq > lineage.cursor.applied_seq:
-                self._consume(lineage, message.origin, message.seq)
+                self._consume(lineage, message.seq)
                 lineage.keep(ErrorFrame.of(message.error, message.seq), len(message.error.message))
             message.origin.refuse(message.seq, message.error)
 
@@ -290,6 +291,7 @@ class PlayerActor:
             self._detach(oldest := self._origins[0])
             oldest.goodbye(CloseCode.TOO_MANY_SOCKETS, f"more than {MAX_SOCKETS} sockets of this player")
         self._lineages[origin.lineage] = lineage  # an unused one goes with its older socket
+        self._journal.watch(origin.lineage, lineage)
         lineage.origin = origin
         self._origins.append(origin)
         self.state.reopen_bucket(now_ms)
@@ -334,10 +336,15 @@ class PlayerActor:
                 origin.blocked = None
         return lineage
 
-    def _consume(self, lineage: Lineage, origin: Origin, seq: int) -> None:
+    def _consume(self, lineage: Lineage, seq: int) -> None:
         lineage.cursor.advance(seq)
-        self._journal.cursor_moved(origin.lineage, seq)
-        self._mark_dirty(self)
+        self._touched()
+
+    def _touched(self) -> None:
+        """Something is to be written."""
+        if not self.state.awaiting_flush:
+            self.state.awaiting_flush = True
+            self._mark_dirty(self)
 
     def _apply_grant(self, grant: GrantRow, now_ms: int) -> None:
         if grant.id in self._grants:
@@ -347,7 +354,7 @@ class PlayerActor:
                 self.state.fill_energy(now_ms)
         self._grants.add(grant.id)
         self._journal.grant_applied(grant.id)
-        self._mark_dirty(self)
+        self._touched()
 
     def _announce_levels(self, before: int, now_ms: int) -> None:
         """One `level.up` for each level passed since `before`, one `rank.up` for each rank, in order."""
