@@ -19,6 +19,7 @@ from gameserver.edge.lifecycle import State
 from gameserver.edge.portable import Connection, Stream
 from gameserver.edge.session import Session
 from gameserver.edge.surroundings import Surroundings
+from gameserver.edge.terms import player_terms
 from gameserver.errors import OperatorError
 from gameserver.logs import get_logger
 from gameserver.wire.ops import CloseCode
@@ -54,7 +55,7 @@ class Listener:
 
     def __init__(self, shared: Surroundings, *, allowed_origins: Collection[str], tls: ssl.SSLContext | None) -> None:
         self._shared = shared
-        self._allowed_origins = allowed_origins
+        self._terms = player_terms(allowed_origins)
         self._tls = tls
         self._sessions: set[Session] = set()
         self._accepting = trio.CancelScope()
@@ -111,14 +112,14 @@ class Listener:
 
     async def _serve(self, stream: Stream) -> None:
         self._connections += 1
-        connection = Connection(stream, self._open, self._allowed_origins)
+        connection = Connection(stream, self._open, self._terms)
         try:
             await connection.serve()
         except* Exception:  # one connection's bug must not reach the others
             self._shared.counters.crashes_total += 1
             log.exception("a connection crashed")
         finally:
-            if connection.session is not None:
+            if isinstance(connection.session, Session):
                 self._sessions.discard(connection.session)
             if not self._sessions:
                 self._empty.set()
