@@ -9,11 +9,9 @@ import gc
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from gameserver.clock import ManualClock
     from gameserver.edge.session import Session
 
 WAYS = ("as Python has it", "one freeze", "late thresholds", "settled")
@@ -43,58 +41,51 @@ class Pauses:
         return f"{max(pauses_ms, default=0):6.1f} {sum(pauses_ms):7.1f}"
 
 
-def connecting(clock: "ManualClock") -> "tuple[Callable[[], tuple[Session, object]], Callable[[], None]]":
-    """What makes one more player who is connected and has been greeted; and the heartbeat's beat."""
-    from gameserver.actors.actor import Cell
-    from gameserver.actors.player import PlayerActor
-    from gameserver.actors.tally import Tally
-    from gameserver.edge.heartbeat import Heartbeat
-    from gameserver.edge.session import Counters, Session, Surroundings
-    from hotpath.player_state import World
-    from tests.fakes.game_client import HELLO, hello_map
-    from tests.fakes.lone_session import HeldDoor
-    from tests.fakes.other_side import pack
-    from tests.fakes.player_database import PlayerDatabase
+class Crowd:
+    """Players who are connected and have been greeted, without their sockets."""
 
-    door, world, tally, heartbeat = HeldDoor(), World(), Tally(), Heartbeat(clock)
-    shared = Surroundings(clock, door, heartbeat, Counters())
-    hello = pack([HELLO, 0, hello_map(token="x")])
+    def __init__(self) -> None:
+        from tests.fakes.lone_session import LoneSession
 
-    def connect() -> tuple[Session, object]:
-        database = PlayerDatabase()  # the server has no such thing, so it goes again
-        cell: Cell[PlayerActor] = Cell(
-            clock=clock,
-            start_drain=lambda _: None,
-            on_failure=lambda *_: None,
-            observe_turn_s=lambda _: None,
-            forward=lambda _: None,
-            accepts_writes=lambda: True,
-        )
-        loaded = database.load(database.add())
-        cell.activate(
+        self._lone = LoneSession()
+
+    def connect(self) -> "tuple[Session, object]":
+        """One more: his session, and what the registry keeps of him."""
+        from gameserver.actors.player import PlayerActor
+        from gameserver.edge.session import Session
+        from hotpath.outbox import Outbox
+        from hotpath.player_state import World
+        from hotpath.tap_path import Tally
+
+        lone = self._lone
+        lone.cell = lone.new_cell()
+        lone.session = Session(lone.shared, Outbox(lambda: None), lambda: None)
+        loaded = lone.database.load(lone.database.add())
+        lone.database.rows.clear()  # the server has no such thing
+        lone.cell.activate(
             PlayerActor(
-                loaded, world=world, tally=tally, clock=clock, mark_dirty=lambda _: None, dropped=lambda *_: None
+                loaded,
+                world=World(),
+                tally=Tally(),
+                clock=lone.clock,
+                mark_dirty=lambda _: None,
+                dropped=lambda *_: None,
             )
         )
-        session = Session(shared, wake=lambda: None, abort=lambda: None)
-        session.receive(hello)
-        waiting, greeting = door.waiting.pop()
-        waiting.join(cell, greeting, "login", None)
-        while session.outbox.pop() is not None:
-            pass
-        return session, cell
+        lone.live()
+        return lone.session, lone.cell
 
-    return connect, heartbeat.beat
+    def wait(self, ms: int) -> None:
+        """Time passes, and the heart beats."""
+        self._lone.wait(ms, step_ms=ms)
 
 
 def measure(way: str, players: int) -> str:
     """One line of the table."""
     import gameserver.main  # noqa: F401 - the modules the server has loaded are objects too
-    from gameserver.clock import ManualClock
     from gameserver.garbage import Garbage
 
-    clock = ManualClock()
-    connect, beat_heart = connecting(clock)
+    crowd = Crowd()
     garbage = Garbage(lambda *_: None)
     if way == "settled":
         garbage.look_at_everything()
@@ -106,20 +97,19 @@ def measure(way: str, players: int) -> str:
     pauses = Pauses()
 
     def pass_time() -> None:
-        clock.advance(BEAT_MS)
-        beat_heart()
+        crowd.wait(BEAT_MS)
         if way == "settled":
             garbage.settle()
 
     connected = []
     for number in range(players):
-        connected.append(connect())
+        connected.append(crowd.connect())
         if number % ARRIVALS_PER_BEAT == 0:
             pass_time()
     storm = pauses.take()
     for number in range(players):  # everybody comes anew; who was there is freed by counting references
         connected[number][0].gone()
-        connected[number] = connect()
+        connected[number] = crowd.connect()
         if number % ARRIVALS_PER_BEAT == 0:
             pass_time()
     anew = pauses.take()

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from gameserver.clock import ManualClock
 from gameserver.edge.lifecycle import State
 from gameserver.garbage import BEAT_S, Garbage, GarbageStatistics
-from tests.bench.gc_cost import connecting
+from tests.bench.gc_cost import Crowd
 
 GROWTH_OBJECTS = 2_000
 
@@ -139,27 +138,21 @@ def test_before_the_start_nothing_is_settled() -> None:
 
 
 def test_sessions_and_their_players_go_without_the_collector() -> None:
-    clock = ManualClock()
-    connect, beat_heart = connecting(clock)
+    crowd = Crowd()
 
     def come_and_go() -> None:
-        players = [connect() for _ in range(50)]
+        players = [crowd.connect() for _ in range(50)]
         assert all(session.state is State.LIVE for session, _ in players)
         for session, _ in players:
             session.gone()
 
-    def pass_a_minute() -> None:
-        for _ in range(600):
-            clock.advance(100)
-            beat_heart()
-
     for _ in range(2):  # the first time, whatever is made once is made
         come_and_go()
-        pass_a_minute()
+        crowd.wait(60_000)
         gc.collect()
     before = len(gc.get_objects())
     come_and_go()
     assert len(gc.get_objects()) > before + 50, "the wheel still holds them"
-    pass_a_minute()
+    crowd.wait(60_000)
     assert len(gc.get_objects()) < before + 50
     assert gc.collect() == 0
