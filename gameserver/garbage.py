@@ -1,6 +1,6 @@
 """Python's cyclic collector, kept from looking again and again at what lives long.
 
-A full collection visits every container object there is: with 10 000 players connected some 300 000, 0.15 s during which
+A full collection visits every container object there is: with 10 000 players connected some 300 000, 0.15 s in which
 nobody's tap is answered. It finds nothing: sessions and players are made without reference cycles, so counting
 references frees them. What does leave cycles (exceptions, tasks, libraries) is mostly gone within a moment.
 
