@@ -112,7 +112,9 @@ async def test_who_does_not_shake_hands_in_time_is_dropped(monkeypatch: pytest.M
             async with await trio.open_tcp_stream("127.0.0.1", game.port) as stream:
                 assert await converse(stream, data) == b""
         assert game.admission.statistics().admitted_total == 3
-        assert game.admission.statistics().sockets == 0
+        with trio.fail_after(5):
+            while game.admission.statistics().sockets:
+                await trio.lowlevel.checkpoint()
 
 
 async def test_who_goes_before_the_handshake_costs_nothing() -> None:
