@@ -4,6 +4,7 @@ from itertools import chain
 
 import pytest
 import trio
+import trio.testing
 
 from tests.conformance_echo import EchoServer
 from tests.fakes.echo_client import BYE, CLOSED, Frame, chops, closed, echo_socket, exchange, fragments, frame
