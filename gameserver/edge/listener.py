@@ -17,11 +17,13 @@ import trio
 from gameserver.edge.counters import Counters
 from gameserver.edge.lifecycle import State
 from gameserver.edge.portable import Connection, Stream
-from gameserver.edge.session import Session, Surroundings
+from gameserver.edge.session import Session
+from gameserver.edge.surroundings import Surroundings
 from gameserver.edge.terms import player_terms
 from gameserver.errors import OperatorError
 from gameserver.logs import get_logger
 from gameserver.wire.ops import CloseCode
+from hotpath.outbox import Outbox
 
 BACKLOG = 4_096
 DRAIN_BATCH = 500  #: sessions told to go at once …
@@ -122,8 +124,8 @@ class Listener:
             if not self._sessions:
                 self._empty.set()
 
-    def _open(self, wake: Callable[[], None], abort: Callable[[], None]) -> Session:
-        session = Session(self._shared, wake=wake, abort=abort)
+    def _open(self, outbox: Outbox, abort: Callable[[], None]) -> Session:
+        session = Session(self._shared, outbox, abort)
         self._sessions.add(session)
         if self._draining:  # it was shaking hands when the drain began
             _send_away(session)

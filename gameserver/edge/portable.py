@@ -19,6 +19,7 @@ from wsproto.frame_protocol import CloseReason, FrameProtocol
 
 from gameserver.edge.terms import OpenSession, SocketSession, Terms, Upgrade
 from gameserver.wire.ops import CloseCode
+from hotpath.outbox import Outbox
 
 HANDSHAKE_DEADLINE_S = 5
 CLOSE_DEADLINE_S = 2  #: for what is still owed, and for the peer's half of the close handshake
@@ -150,7 +151,7 @@ class Connection:
                     with trio.move_on_after(HANDSHAKE_DEADLINE_S) as handshake:
                         socket = await self._shake_hands(reading, handshake)
                     if socket is not None:
-                        self.session = session = self._open_session(self._wake, self._scope.cancel)
+                        self.session = session = self._open_session(Outbox(self._wake), self._scope.cancel)
                         self._held.on_bytes = self._heard
                         writing.start_soon(self._write, session, writing.cancel_scope)
                         await self._read(socket, session)

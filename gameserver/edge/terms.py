@@ -10,8 +10,9 @@ from typing import Protocol
 
 from gameserver.edge.upgrade import Refusal, check_upgrade
 from gameserver.wire.ops import MAX_CLIENT_FRAME_BYTES, SUBPROTOCOL, CloseCode
+from hotpath.outbox import Outbox
 
-__all__ = ["OpenSession", "Refusal", "SocketOutbox", "SocketSession", "Terms", "Upgrade", "player_terms"]
+__all__ = ["OpenSession", "Refusal", "SocketSession", "Terms", "Upgrade", "player_terms"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +33,11 @@ class Terms:
     refuse: Callable[[Upgrade], Refusal | None]  #: None = welcome
 
 
-class SocketOutbox(Protocol):
-    """Where a session leaves what is to be written; the transport was given to it as `wake`."""
-
-    ping_due: bool  #: a WebSocket ping is to be sent; the transport takes it back
-
-    @property
-    def closing(self) -> tuple[int, str] | None:
-        """Close frame (code, reason) to send after the last frame."""
-        ...
-
-    def pop(self) -> bytes | str | None:
-        """The next message to write, bytes as a binary one, str as text; None = nothing waits."""
-        ...
-
-
 class SocketSession(Protocol):
     """What a transport drives. None of these may wait."""
 
     @property
-    def outbox(self) -> SocketOutbox:
+    def outbox(self) -> Outbox:
         """What is to be written."""
         ...
 
@@ -80,8 +66,8 @@ class SocketSession(Protocol):
         ...
 
 
-#: (wake, abort) → session. `wake`: the outbox has something; `abort`: drop the socket without another word.
-OpenSession = Callable[[Callable[[], None], Callable[[], None]], SocketSession]
+#: (outbox, abort) → session. `outbox`: the transport's; `abort`: drop the socket without another word.
+OpenSession = Callable[[Outbox, Callable[[], None]], SocketSession]
 
 
 def player_terms(allowed_origins: Collection[str]) -> Terms:
