@@ -7,7 +7,6 @@ rate. Prints its address in one line once it listens; SIGINT or SIGTERM ends it.
 import argparse
 import sys
 import traceback
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 import trio
@@ -18,42 +17,11 @@ from gameserver.edge.terms import Terms
 from gameserver.errors import OperatorError
 from gameserver.stop_request import StopRequest, cancel_when
 from gameserver.wire.ops import CloseCode
+from hotpath.outbox import Outbox
 
 MAX_MESSAGE_BYTES = 16 << 20
 MAX_OWED_BYTES = 4 * MAX_MESSAGE_BYTES  #: whoever sends and never reads is dropped here
 TERMS = Terms(max_message_bytes=MAX_MESSAGE_BYTES, subprotocol=None, refuse=lambda _: None)
-
-
-class EchoOutbox:
-    """Messages waiting for one socket, without the players' bounds.
-
-    Args:
-        wake: called whenever there is something to write.
-    """
-
-    def __init__(self, wake: Callable[[], None]) -> None:
-        self._wake = wake
-        self._frames: deque[bytes | str] = deque()
-        self.queued_bytes = 0
-        self.closing: tuple[int, str] | None = None
-        self.ping_due = False
-
-    def push(self, frame: bytes | str) -> None:
-        if self.closing is None:
-            self._frames.append(frame)
-            self.queued_bytes += len(frame)
-            self._wake()
-
-    def pop(self) -> bytes | str | None:
-        if not self._frames:
-            return None
-        frame = self._frames.popleft()
-        self.queued_bytes -= len(frame)
-        return frame
-
-    def end(self, code: int, reason: str) -> None:
-        self.closing = code, reason
-        self._wake()
 
 
 class EchoSession:
@@ -61,12 +29,12 @@ class EchoSession:
 
     Args:
         sessions: where it is while its socket is open.
-        wake: tells the transport that the outbox has something.
+        outbox: the transport's, which is not given any bounds.
         abort: tells the transport to drop the socket without another word.
     """
 
-    def __init__(self, sessions: set["EchoSession"], wake: Callable[[], None], abort: Callable[[], None]) -> None:
-        self.outbox = EchoOutbox(wake)
+    def __init__(self, sessions: set["EchoSession"], outbox: Outbox, abort: Callable[[], None]) -> None:
+        self.outbox = outbox
         self._sessions = sessions
         self._abort = abort
         sessions.add(self)
@@ -88,7 +56,7 @@ class EchoSession:
         self.close(CloseCode.INTERNAL_ERROR, "the server failed")
 
     def close(self, code: CloseCode, reason: str) -> None:
-        self.outbox.end(code, reason)
+        self.outbox.end(code, reason, None)
 
     def _echo(self, message: bytes | str) -> None:
         self.outbox.push(message)
@@ -133,9 +101,9 @@ class EchoServer:
             await nursery.start(TRANSPORTS[transport], self, sockets)
             task_status.started()
 
-    def open(self, wake: Callable[[], None], abort: Callable[[], None]) -> EchoSession:
+    def open(self, outbox: Outbox, abort: Callable[[], None]) -> EchoSession:
         """A session for a new socket."""
-        return EchoSession(self.sessions, wake, abort)
+        return EchoSession(self.sessions, outbox, abort)
 
 
 async def _serve_portable(
