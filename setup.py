@@ -7,6 +7,7 @@ Switches, each an environment variable set to 1; a build in another mode than th
 """
 
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -14,6 +15,7 @@ from setuptools import Extension, setup
 
 DEBUG, ANNOTATE, COVERAGE = (os.environ.get(f"HOTPATH_{name}") == "1" for name in ("DEBUG", "ANNOTATE", "COVERAGE"))
 
+EPOLL = ("_connection_c", "_gateway_c")  # which only Linux has
 directives: dict[str, object] = {"language_level": 3, "embedsignature": True}
 if DEBUG:
     directives |= {"boundscheck": True, "wraparound": True, "overflowcheck": True}
@@ -37,6 +39,7 @@ extensions = [
         define_macros=[("CYTHON_TRACE_NOGIL", "1")] if COVERAGE else [],
     )
     for source in sorted(Path("hotpath").glob("_*_c.pyx"))
+    if sys.platform == "linux" or source.stem not in EPOLL
 ]
 
 setup(
