@@ -242,7 +242,10 @@ def test_every_start_of_a_character_is_judged_as_wsproto_judges_it() -> None:
                 assert_as_wsproto(frame(TEXT, payload), from_client=True)
                 for length in range(1, 5):  # as it arrives, within a frame that has not ended
                     data = frame(TEXT, payload[:length], declared_bytes=100)
-                    assert found([data]) == wsproto_found(data, from_client=True), payload[:length]
+                    if length == 2 and first == 0xED and 0xA0 <= second <= 0xBF:  # Python waits for its third byte
+                        assert found([data]) == [(VIOLATION, b"", 1007)]
+                    else:
+                        assert found([data]) == wsproto_found(data, from_client=True), payload[:length]
 
 
 @given(good_streams(), st.integers(1, 200))

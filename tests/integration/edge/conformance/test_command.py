@@ -15,7 +15,7 @@ from tests.fakes.raw_websocket import TEXT, request, upgraded
 ROOT = Path(__file__).parents[4]
 
 
-@pytest.mark.parametrize("transport", sorted(TRANSPORTS))
+@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 async def test_it_serves_until_a_signal_and_ends_cleanly(transport: str, how: signal.Signals) -> None:
     command = [sys.executable, "-m", "tests.conformance_echo", "--transport", transport, "--port", "0"]

@@ -3,10 +3,11 @@
 The sequences are those of Markus Kuhn's "UTF-8 decoder capability and stress test", made here from code points.
 """
 
-import codecs
+import contextlib
 
 import pytest
 
+from gameserver.settings import TransportKind
 from tests.conformance_echo import EchoServer
 from tests.fakes.echo_client import BYE, CLOSED, Frame, chops, closed, echo_socket, exchange, fragments, frame
 from tests.fakes.raw_websocket import CONTINUATION, PING, PONG, TEXT
@@ -68,15 +69,27 @@ INVALID: dict[str, list[bytes]] = {
 }
 
 
+def can_become_text(start: bytes) -> bool:
+    """Whether anything could follow that makes it UTF-8."""
+    for rest in (b"", *(second + b"\x80" * more for second in (b"\x80", b"\x90", b"\xa0") for more in range(3))):
+        with contextlib.suppress(UnicodeDecodeError):
+            (start + rest).decode()
+            return True
+    return False
+
+
 def bad_byte(payload: bytes) -> int | None:
-    """How many bytes a reader needs to know that `payload` is no text; None = only its end shows it."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for at, byte in enumerate(payload):
-        try:
-            decoder.decode(bytes((byte,)))
-        except UnicodeDecodeError:
-            return at + 1
-    return None
+    """How many bytes show that `payload` is no text; None = only its end does."""
+    return next((end for end in range(1, len(payload) + 1) if not can_become_text(payload[:end])), None)
+
+
+def seen_after(echo: EchoServer, payload: bytes) -> int:
+    """How many bytes of `payload` this transport needs to see that it is no text."""
+    at = bad_byte(payload)
+    assert at is not None
+    # wsproto leaves it to Python's decoder, which looks at a surrogate only when its third byte is there.
+    is_surrogate = payload[at - 2] == 0xED and payload[at - 1] >= 0xA0 if at > 1 else False
+    return at + 1 if echo.kind is TransportKind.PORTABLE and is_surrogate else at
 
 
 FAIL_FAST = {
@@ -116,8 +129,7 @@ async def test_what_is_no_text_fails_the_connection_with_1007(echo: EchoServer, 
 @pytest.mark.parametrize("what", FAIL_FAST)
 async def test_a_bad_byte_is_found_before_its_frame_has_come(echo: EchoServer, what: str) -> None:
     for payload in FAIL_FAST[what]:
-        at = bad_byte(payload)
-        assert at is not None
+        at = seen_after(echo, payload)
         head = frame(TEXT, payload[:at], declared_bytes=1_000)
         assert last_is_1007(await exchange(echo, [head[:-1], head[-1:]])), payload
         assert last_is_1007(await exchange(echo, [head])), payload
@@ -126,8 +138,7 @@ async def test_a_bad_byte_is_found_before_its_frame_has_come(echo: EchoServer, w
 @pytest.mark.parametrize("what", FAIL_FAST)
 async def test_a_bad_byte_is_found_before_its_message_has_ended_and_not_earlier(echo: EchoServer, what: str) -> None:
     for payload in FAIL_FAST[what]:
-        at = bad_byte(payload)
-        assert at is not None
+        at = seen_after(echo, payload)
         async with echo_socket(echo) as raw:
             await raw.send(frame(TEXT, payload[: at - 1], fin=False) + frame(PING, b"still there?"))
             assert await raw.frame() == (PONG, b"still there?")
