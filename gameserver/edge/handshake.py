@@ -18,7 +18,6 @@ REASONS = {
     403: "Forbidden",
     404: "Not Found",
     426: "Upgrade Required",
-    431: "Request Header Fields Too Large",
     503: "Service Unavailable",
 }
 
@@ -50,9 +49,8 @@ class Handshake:
         try:
             self._http.receive_data(data)
             request = self._http.next_event()
-        except h11.RemoteProtocolError as error:
-            code = error.error_status_hint if error.error_status_hint in REASONS else 400
-            return refusal_response(self._refusal or Refusal(code, "This is not a request that HTTP/1.1 has."))
+        except h11.RemoteProtocolError:
+            return refusal_response(self._refusal or Refusal(400, "This is no request as HTTP/1.1 has them."))
         if not isinstance(request, h11.Request):
             return None
         refusal = self._refusal or self._fault(request) or self._judge(request)
@@ -65,8 +63,10 @@ class Handshake:
         """What is wrong with it as a WebSocket handshake."""
         if request.method != b"GET" or request.http_version < b"1.1":
             return Refusal(400, "A WebSocket handshake is a GET of HTTP/1.1.")
+        if not _header(request, b"host").isascii():
+            return Refusal(400, "The Host header names no host.")
         if b"websocket" not in _tokens(request, b"upgrade") or b"upgrade" not in _tokens(request, b"connection"):
-            return Refusal(426, "This is a WebSocket: ask for an upgrade.")
+            return Refusal(400, "This is a WebSocket: ask for an upgrade.")
         if _header(request, b"sec-websocket-version") != VERSION:
             return Refusal(426, f"The WebSocket version spoken here is {VERSION.decode()}.")
         try:

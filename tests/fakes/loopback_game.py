@@ -31,6 +31,7 @@ from tests.fakes.memory_accounts import MemoryAccounts
 from tests.fakes.player_database import PlayerDatabase
 from tests.fakes.telegram import BOT_TOKEN
 
+TRANSPORT = TransportKind.AUTO  #: how sockets are served
 KEY = "a key for tests, of 32 bytes or more"
 
 
@@ -44,6 +45,7 @@ class LoopbackGame:
     accounts: Accounts
     issuer: TokenIssuer
     listener: Listener
+    admission: Admission
     counters: Counters
     port: int
 
@@ -94,7 +96,6 @@ async def loopback_game(
     *,
     origins: Collection[str] = (),
     tls: ssl.SSLContext | None = None,
-    transport: TransportKind = TransportKind.AUTO,
     admission: Admission | None = None,
 ) -> AsyncIterator[LoopbackGame]:
     """Serve while the block runs; fails if a session, a task or a descriptor is left after it.
@@ -114,17 +115,18 @@ async def loopback_game(
         nursery.start_soon(heartbeat.run)
         counters = Counters()
         door = LoginDoor(accounts, players, nursery)
+        admission = admission or Admission(10_000, 0, 0, exempt_loopback=True, now_s=trio.current_time)
         listener = Listener(
             Surroundings(clock, door, heartbeat, counters),
-            admission or Admission(10_000, 0, 0, exempt_loopback=True, now_s=trio.current_time),
+            admission,
             allowed_origins=origins,
             tls=tls,
-            transport=transport,
+            transport=TRANSPORT,
         )
         sockets = await open_port("127.0.0.1", 0, "GAME_PORT")
         port: int = sockets[0].socket.getsockname()[1]
         await nursery.start(listener.run, sockets)
-        yield LoopbackGame(clock, database, players, accounts, issuer, listener, counters, port)
+        yield LoopbackGame(clock, database, players, accounts, issuer, listener, admission, counters, port)
         with trio.fail_after(10):
             await listener.drain()
             await players.passivate_all()
