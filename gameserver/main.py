@@ -22,12 +22,13 @@ from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
 from gameserver.actors.schedule import keep_emission
-from gameserver.actors.tally import Tally
+from gameserver.actors.tally import tap_statistics
 from gameserver.clock import Clock, SystemClock
+from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
-from gameserver.edge.session import Counters, Surroundings
+from gameserver.edge.surroundings import Surroundings
 from gameserver.edge.upgrade import PATH
 from gameserver.errors import OperatorError
 from gameserver.identity.accounts import Accounts
@@ -38,6 +39,7 @@ from gameserver.schema import located, prepare_schema
 from gameserver.settings import Settings, signing_keys
 from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
+from hotpath.tap_path import Tally
 from http_admin.app import Services, create_app
 from persistence import economy_store, player_store
 from persistence.account_store import AccountStore
@@ -342,7 +344,7 @@ class Node:
         closed.set()
 
     def _expose(self, listener: Listener) -> None:
-        self._metrics.add("taps", lambda: self._tally)
+        self._metrics.add("taps", lambda: tap_statistics(self._tally))
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)

@@ -34,6 +34,7 @@ cdef class PlayerState:
     cdef readonly int64_t community_bp
     cdef readonly int64_t level
     cdef readonly int64_t revision
+    cdef public bint awaiting_flush
 
     cdef int64_t energy_ue_now(self, int64_t now_ms) noexcept nogil
     cpdef int64_t energy(self, int64_t now_ms) noexcept nogil
@@ -52,6 +53,8 @@ cdef class PlayerState:
 cdef class Cursor:
     cdef readonly uint32_t applied_seq
     cdef readonly uint32_t durable_seq
+    cdef readonly uint32_t taken_seq
 
     cpdef bint advance(self, uint32_t seq) noexcept nogil
+    cpdef void take(self) noexcept nogil
     cpdef void confirm(self, uint32_t seq) noexcept nogil

@@ -284,11 +284,11 @@ cdef class PlayerState:
 
 @cython.final
 cdef class Cursor:
-    """How far one lineage of operations has come; both numbers only grow, and durable never passes applied."""
+    """How far one lineage of operations has come; the numbers only grow, and neither taken nor durable pass applied."""
 
     def __init__(self, applied_seq=0):
         self.applied_seq = <uint32_t> in_range("applied_seq", applied_seq, 0, 2**32 - 1)
-        self.durable_seq = self.applied_seq
+        self.durable_seq = self.taken_seq = self.applied_seq
 
     cpdef bint advance(self, uint32_t seq) noexcept nogil:
         """Consume operation `seq`: True if it is new, False if it is a repeat and nothing moved."""
@@ -296,6 +296,10 @@ cdef class Cursor:
             return False
         self.applied_seq = seq
         return True
+
+    cpdef void take(self) noexcept nogil:
+        """Everything applied up to now is in the hands of a flush."""
+        self.taken_seq = self.applied_seq
 
     cpdef void confirm(self, uint32_t seq) noexcept nogil:
         """Everything up to `seq` is committed; what was not applied here cannot be."""

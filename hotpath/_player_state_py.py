@@ -130,6 +130,9 @@ class PlayerState:
     Every field is readable; they change only through the methods. `level` is derived from `xp`. `revision` grows with
     every change: equal revisions of the same object mean equal state, which is what write-behind compares.
 
+    `awaiting_flush` is no part of the state: whoever changes it hands the player to write-behind and sets the flag,
+    unless it is set already; whoever takes what is to be written clears it first.
+
     Other C code may hold a pointer to the object, so a failed turn is undone in place, by `restore`.
 
     Args:
@@ -141,7 +144,7 @@ class PlayerState:
         ValueError: a field is no int or out of its range, or more is unposted than there is; the sentence names it.
     """
 
-    __slots__ = (*COLUMN_NAMES, "generation", "community_bp", "level", "revision")
+    __slots__ = (*COLUMN_NAMES, "generation", "community_bp", "level", "revision", "awaiting_flush")
 
     def __init__(
         self,
@@ -200,6 +203,7 @@ class PlayerState:
             raise ValueError(f"unposted_mpt must be at most balance_mpt = {balance_mpt}, not {unposted_mpt}")
         self.level = level_of(xp)
         self.revision = 0
+        self.awaiting_flush = False
 
     @property
     def energy_cap(self) -> int:
@@ -318,32 +322,35 @@ class PlayerState:
     def snapshot(self) -> "PlayerState":
         """An independent copy, for `restore`."""
         copy = PlayerState.__new__(PlayerState)
+        copy.awaiting_flush = False
         copy.restore(self)
         return copy
 
     def restore(self, snapshot: "PlayerState") -> None:
-        """Become equal to `snapshot` in every field, `revision` included, in place."""
+        """Become equal to `snapshot` in every field, `revision` included, in place; `awaiting_flush` stays."""
         for name in PlayerState.__slots__:
-            setattr(self, name, getattr(snapshot, name))
+            if name != "awaiting_flush":
+                setattr(self, name, getattr(snapshot, name))
 
     def _energy_ue(self, now_ms: int) -> int:
         return energy_ue_at(self.energy_ue, self.energy_at_ms, now_ms, self.energy_cap, self.energy_regen_mps)
 
 
 class Cursor:
-    """How far one lineage of operations has come; both numbers only grow, and durable never passes applied.
+    """How far one lineage of operations has come; the numbers only grow, and neither taken nor durable pass applied.
 
     Args:
-        applied_seq: highest operation whose effect is committed, 0 … 2³² − 1; both numbers start here.
+        applied_seq: highest operation whose effect is committed, 0 … 2³² − 1; all three numbers start here.
 
     Raises:
         ValueError: out of range.
     """
 
-    __slots__ = ("_applied_seq", "_durable_seq")
+    __slots__ = ("_applied_seq", "_durable_seq", "_taken_seq")
 
     def __init__(self, applied_seq: int = 0) -> None:
-        self._applied_seq = self._durable_seq = _checked("applied_seq", applied_seq, 0, 2**32 - 1)
+        self._applied_seq = _checked("applied_seq", applied_seq, 0, 2**32 - 1)
+        self._durable_seq = self._taken_seq = self._applied_seq
 
     @property
     def applied_seq(self) -> int:
@@ -355,12 +362,21 @@ class Cursor:
         """Highest operation that is known to be committed."""
         return self._durable_seq
 
+    @property
+    def taken_seq(self) -> int:
+        """Highest operation that has been handed to a flush."""
+        return self._taken_seq
+
     def advance(self, seq: int) -> bool:
         """Consume operation `seq` (0 … 2³² − 1): True if it is new, False if it is a repeat and nothing moved."""
         if seq <= self._applied_seq:
             return False
         self._applied_seq = seq
         return True
+
+    def take(self) -> None:
+        """Everything applied up to now is in the hands of a flush."""
+        self._taken_seq = self._applied_seq
 
     def confirm(self, seq: int) -> None:
         """Everything up to `seq` (0 … 2³² − 1) is committed; what was not applied here cannot be."""

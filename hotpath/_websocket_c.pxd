@@ -1,27 +1,13 @@
-"""RFC 6455 frames on raw bytes, for C code that owns the sockets: no I/O, no clock, no Python object.
+"""The receiving side of RFC 6455, for C code that owns the sockets: no I/O, no clock, no Python object.
 
 No function reads before `data` or at or after `data + size`. What `receive` hands out is borrowed.
 """
 
-from libc.stdint cimport uint8_t, uint32_t
-
-cpdef enum:
-    CONTINUATION = 0
-    TEXT = 1
-    BINARY = 2
-    CLOSE = 8
-    PING = 9
-    PONG = 10
+from libc.stdint cimport uint8_t
 
 cpdef enum:
     NOTHING = -1
     VIOLATION = -2
-
-cpdef enum:
-    CONTROL_MAX_BYTES = 125
-    SERVER_HEADER_MAX_BYTES = 10
-    CLIENT_HEADER_MAX_BYTES = 14
-    NO_CODE = 1005
 
 
 cdef struct rules:
@@ -56,12 +42,3 @@ cdef Py_ssize_t receive(
 cdef void rest(receiver* self) noexcept nogil
 # Release everything; the receiver is at rest again.
 cdef void release(receiver* self) noexcept nogil
-
-# The header of a server's unfragmented frame, at most SERVER_HEADER_MAX_BYTES; returns how many bytes.
-cdef Py_ssize_t write_header(uint8_t* out, int opcode, Py_ssize_t payload_bytes) noexcept nogil
-# A client's whole unfragmented frame, at most CLIENT_HEADER_MAX_BYTES + size; returns how many bytes.
-cdef Py_ssize_t write_masked(
-    uint8_t* out, int opcode, const uint8_t* payload, Py_ssize_t size, uint32_t key
-) noexcept nogil
-# The payload of a close frame, at most CONTROL_MAX_BYTES: a longer reason is cut between characters; NO_CODE is none.
-cdef Py_ssize_t write_close(uint8_t* out, int code, const uint8_t* reason, Py_ssize_t size) noexcept nogil

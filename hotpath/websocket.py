@@ -1,33 +1,8 @@
-"""WebSocket framing (RFC 6455) without sockets, as `hotpath.gateway` runs it; the oracle in tests is wsproto."""
+"""The receiving side of WebSocket (RFC 6455) without sockets; the oracle in tests is wsproto.
 
-from hotpath._websocket_c import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    NO_CODE,
-    NOTHING,
-    PING,
-    PONG,
-    TEXT,
-    VIOLATION,
-    Receiver,
-    encode,
-    encode_close,
-    encode_masked,
-)
+`Receiver(from_client, max_message_bytes).receive(data)` finds every message that the bytes complete.
+"""
 
-__all__ = [
-    "BINARY",
-    "CLOSE",
-    "CONTINUATION",
-    "NOTHING",
-    "NO_CODE",
-    "PING",
-    "PONG",
-    "TEXT",
-    "VIOLATION",
-    "Receiver",
-    "encode",
-    "encode_close",
-    "encode_masked",
-]
+from hotpath._websocket_c import NOTHING, VIOLATION, Receiver
+
+__all__ = ["NOTHING", "VIOLATION", "Receiver"]

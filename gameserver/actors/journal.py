@@ -5,6 +5,7 @@ passivation (architecture §4.7: one row per player and flush would be 0.7 TB a 
 one; their keys are deterministic, so the database refuses to pay a level twice, whatever the process does.
 """
 
+from gameserver.actors.lineage import Lineage
 from hotpath import rules
 from hotpath.player_state import PlayerState
 from persistence.records import Account, LedgerKind, LedgerPosting, PlayerColumns, PlayerWrites
@@ -23,9 +24,9 @@ class Journal:
     """
 
     __slots__ = (
-        "_cursors",
         "_grants",
         "_lifetime_mpt",
+        "_lineages",
         "_owner_epoch",
         "_player_id",
         "_posted_at_ms",
@@ -38,7 +39,7 @@ class Journal:
     def __init__(self, player_id: int, owner_epoch: int, state: PlayerState, now_ms: int) -> None:
         self._player_id = player_id
         self._owner_epoch = owner_epoch
-        self._cursors: dict[bytes, int] = {}
+        self._lineages: dict[bytes, Lineage] = {}  #: that may have moved since the last take
         self._grants: list[int] = []
         self._postings = 0
         self._posted_at_ms = now_ms
@@ -47,9 +48,13 @@ class Journal:
         self._rewarded_level = state.level
         self._revision = state.revision
 
-    def cursor_moved(self, lineage: bytes, seq: int) -> None:
-        """`seq` is the highest operation of `lineage` consumed."""
-        self._cursors[lineage] = seq
+    def watch(self, key: bytes, lineage: Lineage) -> None:
+        """From now on operations of this lineage may be consumed: a socket has attached to it.
+
+        What has moved is seen at the next take, so an operation costs nothing here; a lineage without a socket is
+        forgotten by the first take that finds it at rest, so the old ones of a player cost nothing either.
+        """
+        self._lineages[key] = lineage
 
     def grant_applied(self, grant_id: int) -> None:
         """The row of `player_grants` is used up."""
@@ -63,7 +68,8 @@ class Journal:
             now_ms: the present.
             release: the actor is leaving: post everything and give the player up.
         """
-        if not (release or self._cursors or self._grants or state.revision != self._revision):
+        moved = self._moved()
+        if not (release or moved or self._grants or state.revision != self._revision):
             return None
         postings = [
             self._post(LedgerKind.LEVEL_REWARD, f"level:{self._player_id}:{level}", reward_mpt, now_ms)
@@ -82,17 +88,31 @@ class Journal:
             columns=PlayerColumns(*state.columns()),
             minted_mpt=minted_mpt,
             burned_mpt=0,
-            cursors=self._cursors,
+            cursors=moved,
             postings=tuple(postings),
             applied_grants=tuple(self._grants),
             release=release,
         )
-        self._cursors = {}
+        for lineage in moved:
+            self._lineages[lineage].cursor.take()
         self._grants = []
         self._lifetime_mpt = state.lifetime_mpt
         self._rewarded_level = state.level
         self._revision = state.revision
         return writes
+
+    def _moved(self) -> dict[bytes, int]:
+        moved: dict[bytes, int] = {}
+        at_rest: list[bytes] = []
+        for key, lineage in self._lineages.items():
+            cursor = lineage.cursor
+            if cursor.applied_seq > cursor.taken_seq:
+                moved[key] = cursor.applied_seq
+            elif lineage.origin is None:
+                at_rest.append(key)
+        for key in at_rest:
+            del self._lineages[key]
+        return moved
 
     def _post(self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int) -> LedgerPosting:
         self._posted_mpt += amount_mpt

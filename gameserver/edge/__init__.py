@@ -2,6 +2,7 @@
 
 listener    opens the port, takes connections, sends them away at a drain
 upgrade     which opening handshakes are accepted
+terms       what a transport demands of a connection, and may ask of a session
 portable    one connection on trio-websocket: bytes in, frames out
 session     sans-I/O: is given payloads, queues frames
 lifecycle   a session's life, as a transition table

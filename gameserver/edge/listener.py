@@ -17,10 +17,13 @@ import trio
 from gameserver.edge.counters import Counters
 from gameserver.edge.lifecycle import State
 from gameserver.edge.portable import Connection, Stream
-from gameserver.edge.session import Session, Surroundings
+from gameserver.edge.session import Session
+from gameserver.edge.surroundings import Surroundings
+from gameserver.edge.terms import player_terms
 from gameserver.errors import OperatorError
 from gameserver.logs import get_logger
 from gameserver.wire.ops import CloseCode
+from hotpath.outbox import Outbox
 
 BACKLOG = 4_096
 DRAIN_BATCH = 500  #: sessions told to go at once …
@@ -52,7 +55,7 @@ class Listener:
 
     def __init__(self, shared: Surroundings, *, allowed_origins: Collection[str], tls: ssl.SSLContext | None) -> None:
         self._shared = shared
-        self._allowed_origins = allowed_origins
+        self._terms = player_terms(allowed_origins)
         self._tls = tls
         self._sessions: set[Session] = set()
         self._accepting = trio.CancelScope()
@@ -109,20 +112,20 @@ class Listener:
 
     async def _serve(self, stream: Stream) -> None:
         self._connections += 1
-        connection = Connection(stream, self._open, self._allowed_origins)
+        connection = Connection(stream, self._open, self._terms)
         try:
             await connection.serve()
         except* Exception:  # one connection's bug must not reach the others
             self._shared.counters.crashes_total += 1
             log.exception("a connection crashed")
         finally:
-            if connection.session is not None:
+            if isinstance(connection.session, Session):
                 self._sessions.discard(connection.session)
             if not self._sessions:
                 self._empty.set()
 
-    def _open(self, wake: Callable[[], None], abort: Callable[[], None]) -> Session:
-        session = Session(self._shared, wake=wake, abort=abort)
+    def _open(self, outbox: Outbox, abort: Callable[[], None]) -> Session:
+        session = Session(self._shared, outbox, abort)
         self._sessions.add(session)
         if self._draining:  # it was shaking hands when the drain began
             _send_away(session)

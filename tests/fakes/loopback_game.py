@@ -13,15 +13,16 @@ import trio
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
-from gameserver.actors.tally import Tally
 from gameserver.clock import Clock, ManualClock
+from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
-from gameserver.edge.session import Counters, Surroundings
+from gameserver.edge.surroundings import Surroundings
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from hotpath.player_state import World
+from hotpath.tap_path import Tally
 from persistence.account_store import AccountRow, NewSession
 from persistence.records import LoadedPlayer
 from tests.fakes.memory_accounts import MemoryAccounts

@@ -131,7 +131,7 @@ async def test_a_message_that_never_ends_is_1009(monkeypatch: pytest.MonkeyPatch
         for _ in range(100):
             await raw.send(frame(BINARY, TAP))
         await raw.send(frame(BINARY, b"", fin=False))
-        await raw.send(frame(CONTINUATION, b"", fin=False) * 5_000)
+        await raw.send(frame(CONTINUATION, b"", fin=False) * 10_000)
         assert close_codes(await raw.frames()) == [1009]
 
 

@@ -260,10 +260,10 @@ async def test_a_silent_peer_is_pinged_and_lives_while_it_pongs() -> None:
     async with loopback_game() as game, connect(game.port) as client:
         await client.hello(game.token())
         for _ in range(3):
-            heard = game.listener._shared.clock.now_ms()
+            heard = game.listener._shared.clock.uptime_ms()
             game.clock.advance(25_100)
             with trio.fail_after(5):
-                while all(session._heard_ms <= heard for session in game.listener._sessions):
+                while all(session.seat.heard_ms <= heard for session in game.listener._sessions):
                     await trio.lowlevel.checkpoint()
         await client.tap()
 
@@ -274,7 +274,7 @@ async def test_a_peer_that_does_not_even_pong_is_dropped() -> None:
         await client.socket._stream_lock.acquire()  # its pongs wait for ever
         game.clock.advance(25_100)
         with trio.fail_after(5):
-            while not all(session._pinged for session in game.listener._sessions):
+            while not all(session.seat.pinged for session in game.listener._sessions):
                 await trio.lowlevel.checkpoint()
         assert game.listener.statistics().live == 1
         game.clock.advance(10_000)

@@ -321,6 +321,28 @@ def test_a_cursor_only_moves_forward(player_state: ModuleType) -> None:
     assert (cursor.applied_seq, cursor.durable_seq) == (9, 9)
 
 
+def test_what_a_flush_has_taken_of_a_cursor(player_state: ModuleType) -> None:
+    cursor = player_state.Cursor(5)
+    assert cursor.taken_seq == 5
+    cursor.advance(7)
+    assert (cursor.applied_seq, cursor.taken_seq) == (7, 5)
+    cursor.take()
+    cursor.confirm(6)
+    assert (cursor.applied_seq, cursor.taken_seq, cursor.durable_seq) == (7, 7, 6)
+
+
+def test_waiting_for_a_flush_is_no_part_of_the_state(player_state: ModuleType, new_player: NewPlayer) -> None:
+    player = new_player()
+    assert player.awaiting_flush is False
+    before = player.snapshot()
+    player.awaiting_flush = True
+    assert player.snapshot().awaiting_flush is before.awaiting_flush is False
+    player.restore(before)
+    assert player.awaiting_flush is True
+    assert player.revision == 0
+    assert "awaiting_flush" not in player_state.COLUMN_NAMES
+
+
 def test_a_cursor_of_an_unknown_lineage_begins_at_0(player_state: ModuleType) -> None:
     cursor = player_state.Cursor()
     assert (cursor.applied_seq, cursor.durable_seq) == (0, 0)

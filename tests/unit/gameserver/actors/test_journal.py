@@ -1,0 +1,99 @@
+"""What of a player is not yet handed to a flush."""
+
+import pytest
+
+from gameserver.actors.journal import Journal
+from gameserver.actors.lineage import Lineage
+from gameserver.clock import ManualClock
+from hotpath.player_state import PlayerState
+from tests.fakes.lone_player import LonePlayer
+from tests.fakes.player_database import new_columns
+from tests.fakes.recording_origin import RecordingOrigin
+
+NOW_MS = ManualClock().now_ms()
+
+
+def new_state() -> PlayerState:
+    columns = new_columns()
+    return PlayerState(**{name: getattr(columns, name) for name in columns.__slots__}, generation=1)
+
+
+def attached(journal: Journal, key: bytes, applied_seq: int = 0) -> Lineage:
+    lineage = Lineage(applied_seq)
+    lineage.origin = RecordingOrigin(key)
+    journal.watch(key, lineage)
+    return lineage
+
+
+def taken(journal: Journal, state: PlayerState) -> dict[bytes, int] | None:
+    writes = journal.take(state, NOW_MS, release=False)
+    return None if writes is None else dict(writes.cursors)
+
+
+def test_only_what_moved_since_the_last_take_is_taken() -> None:
+    state = new_state()
+    journal = Journal(1, 1, state, NOW_MS)
+    still, moving = attached(journal, b"s" * 16, 7), attached(journal, b"m" * 16)
+    assert taken(journal, state) is None
+    moving.cursor.advance(1)
+    moving.cursor.advance(3)
+    assert taken(journal, state) == {b"m" * 16: 3}
+    assert taken(journal, state) is None
+    still.cursor.advance(8)
+    moving.cursor.advance(4)
+    assert taken(journal, state) == {b"s" * 16: 8, b"m" * 16: 4}
+
+
+def test_what_moved_before_its_socket_went_is_taken_once_more_and_then_forgotten() -> None:
+    state = new_state()
+    journal = Journal(1, 1, state, NOW_MS)
+    lineage = attached(journal, b"m" * 16)
+    lineage.cursor.advance(5)
+    lineage.origin = None
+    assert taken(journal, state) == {b"m" * 16: 5}
+    assert taken(journal, state) is None
+    lineage.cursor.advance(6)  # nobody may do that without a socket: it shows that the lineage is not looked at
+    assert taken(journal, state) is None
+    journal.watch(b"m" * 16, lineage)
+    assert taken(journal, state) == {b"m" * 16: 6}
+
+
+def test_a_take_that_breaks_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = new_state()
+    journal = Journal(1, 1, state, NOW_MS)
+    lineage = attached(journal, b"m" * 16)
+    lineage.cursor.advance(5)
+    with monkeypatch.context() as patched:
+        patched.setattr("gameserver.actors.journal.PlayerWrites", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            journal.take(state, NOW_MS, release=False)
+    assert taken(journal, state) == {b"m" * 16: 5}
+
+
+def test_a_player_is_marked_once_until_its_writes_are_taken() -> None:
+    player = LonePlayer()
+    marked: list[int] = []
+    player.database.mark_dirty = lambda actor: marked.append(actor.player_id)  # type: ignore[method-assign]
+    actor = player.load()
+    origin = player.attach()
+    for seq in range(1, 4):
+        player.tap(origin, seq)
+    assert marked == [actor.player_id]
+    assert actor.take_writes() is not None
+    player.tap(origin, 4)
+    assert marked == [actor.player_id] * 2
+
+
+def test_after_a_take_that_breaks_the_next_change_marks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    player = LonePlayer()
+    origin = player.attach()
+    player.tap(origin, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Journal, "take", lambda *_, **__: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            player.actor.take_writes()
+    player.database.dirty.clear()
+    player.tap(origin, 2)
+    assert player.actor in player.database.dirty
+    player.database.flush()
+    assert player.row.cursors == {origin.lineage: 2}
