@@ -1,25 +1,23 @@
 from loadtest._histogram_c import Histogram
 
+# Some ten thousand WebSocket clients.
+#
+# Args:
+#     host: IPv4 address of the server.
+#     port: its port.
+#     upgrade: the request for the upgrade, byte for byte.
+#     hellos: a HELLO payload per connection; not needed if `plain`.
+#     connections: how many.
+#     plain: the server knows no HELLO, and answers in order.
+#     sources: loopback addresses to come from, 127.0.0.1 and up; one has some 28 000 ports.
+#     ring: requests without an answer per connection at most, a power of two.
+#
+# Raises:
+#     ValueError: an argument is out of range.
+#     OSError: the system gives no epoll.
+#
+# Resources: closes its sockets when it is collected; `leave` says goodbye first.
 class Connections:
-    """Some ten thousand WebSocket clients.
-
-    Args:
-        host: IPv4 address of the server.
-        port: its port.
-        upgrade: the request for the upgrade, byte for byte.
-        hellos: a HELLO payload per connection; not needed if `plain`.
-        connections: how many.
-        plain: the server knows no HELLO, and answers in order.
-        sources: loopback addresses to come from, 127.0.0.1 and up; one has some 28 000 ports.
-        ring: requests without an answer per connection at most, a power of two.
-
-    Raises:
-        ValueError: an argument is out of range.
-        OSError: the system gives no epoll.
-
-    Resources: closes its sockets when it is collected; `leave` says goodbye first.
-    """
-
     def __init__(
         self,
         host: str,
@@ -36,26 +34,25 @@ class Connections:
     def open(self) -> int: ...
     @property
     def welcome(self) -> Histogram: ...
-    def connect(self, *, at_once: int, deadline_s: float, per_s: float = 0.0) -> float:
-        """Bring up every connection that is not; what fails is in `endings`, and is not tried again.
+    # Bring up every connection that is not; what fails is in `endings`, and is not tried again.
+    #
+    # Args:
+    #     at_once: how many may be on their way.
+    #     deadline_s: those that are on their way then have failed.
+    #     per_s: how many begin in a second; 0 = as many as possible.
+    #
+    # Returns:
+    #     Seconds until the last WELCOME.
+    def connect(self, *, at_once: int, deadline_s: float, per_s: float = 0.0) -> float: ...
 
-        Args:
-            at_once: how many may be on their way.
-            deadline_s: those that are on their way then have failed.
-            per_s: how many begin in a second; 0 = as many as possible.
+    # Close a random share of all connections without a word; returns how many.
+    def drop(self, share: float) -> int: ...
 
-        Returns:
-            Seconds until the last WELCOME.
-        """
+    # Read nothing more from a random share of all connections; returns how many.
+    def slow_down(self, share: float) -> int: ...
 
-    def drop(self, share: float) -> int:
-        """Close a random share of all connections without a word; returns how many."""
+    # Say goodbye and close everything.
+    def leave(self) -> None: ...
 
-    def slow_down(self, share: float) -> int:
-        """Read nothing more from a random share of all connections; returns how many."""
-
-    def leave(self) -> None:
-        """Say goodbye and close everything."""
-
-    def endings(self) -> dict[str, int | dict[int, int]]:
-        """How connections came and went since the beginning, by status, errno and close code."""
+    # How connections came and went since the beginning, by status, errno and close code.
+    def endings(self) -> dict[str, int | dict[int, int]]: ...

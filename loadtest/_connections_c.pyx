@@ -10,10 +10,10 @@ from cpython.exc cimport PyErr_CheckSignals
 from libc.errno cimport EAGAIN, ECONNRESET, EINPROGRESS, EINTR, ENOMEM, ETIMEDOUT, errno
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memchr, memcmp, memcpy, memmove, memset
+from libc.string cimport memcmp, memcpy, memmove, memset
 
-from hotpath._websocket_c cimport BINARY, CLIENT_HEADER_MAX_BYTES, CLOSE, PING, PONG, VIOLATION
-from hotpath._websocket_c cimport message, receive, release, write_masked
+from hotpath._frame_codec_c cimport BINARY, CLIENT_HEADER_MAX_BYTES, CLOSE, PING, PONG, write_masked
+from hotpath._websocket_c cimport VIOLATION, message, receive, release
 from loadtest._histogram_c cimport Histogram
 from loadtest._linux cimport *
 

@@ -3,18 +3,30 @@ from typing import final
 from loadtest._connections_c import Connections
 from loadtest._histogram_c import Histogram
 
+# `Connections` that play: closed loop, open loop, or listening.
 @final
 class Swarm(Connections):
-    """`Connections` that play: closed loop, open loop, or listening."""
-
+    # From when a request was due to its answer; of a delivery from its stamp.
     @property
-    def latency(self) -> Histogram:
-        """From when a request was due to its answer; of a delivery from its stamp."""
+    def latency(self) -> Histogram: ...
 
+    # How late the open loop sent, which is the generator's own doing.
     @property
-    def send_lag(self) -> Histogram:
-        """How late the open loop sent, which is the generator's own doing."""
+    def send_lag(self) -> Histogram: ...
 
+    # Begin one kind of load; `run` carries it.
+    #
+    # Args:
+    #     window: closed loop: requests per connection without an answer.
+    #     rate_per_s: open loop: requests a second over all connections, due at equal distances.
+    #     think_s: closed loop: mean pause between answer and request.
+    #     action_share: of the requests, how many are small actions instead of taps, 0 … 1.
+    #     taps: of a TAP frame.
+    #     listens: every message is a delivery.
+    #     stamp_at: where in a delivery its CLOCK_REALTIME in µs stands, 8 bytes big-endian; -1 = nowhere.
+    #
+    # Raises:
+    #     ValueError: not exactly one kind, or out of range.
     def start_load(
         self,
         *,
@@ -25,36 +37,22 @@ class Swarm(Connections):
         taps: int = 1,
         listens: bool = False,
         stamp_at: int = -1,
-    ) -> None:
-        """Begin one kind of load; `run` carries it.
+    ) -> None: ...
 
-        Args:
-            window: closed loop: requests per connection without an answer.
-            rate_per_s: open loop: requests a second over all connections, due at equal distances.
-            think_s: closed loop: mean pause between answer and request.
-            action_share: of the requests, how many are small actions instead of taps, 0 … 1.
-            taps: of a TAP frame.
-            listens: every message is a delivery.
-            stamp_at: where in a delivery its CLOCK_REALTIME in µs stands, 8 bytes big-endian; -1 = nowhere.
+    # Ask nothing more.
+    def stop_load(self) -> None: ...
 
-        Raises:
-            ValueError: not exactly one kind, or out of range.
-        """
+    # Begin anew.
+    def start_counting(self) -> None: ...
 
-    def stop_load(self) -> None:
-        """Ask nothing more."""
+    # End; returns for how many seconds was counted. Latencies of what is still unanswered go on counting.
+    def stop_counting(self) -> float: ...
 
-    def start_counting(self) -> None:
-        """Begin anew."""
+    # Drive everything for so long.
+    def run(self, seconds: float) -> None: ...
 
-    def stop_counting(self) -> float:
-        """End; returns for how many seconds was counted. Latencies of what is still unanswered go on counting."""
+    # Wait for answers; returns how many counted requests have none, whose wait until now is their latency.
+    def drain(self, seconds: float) -> int: ...
 
-    def run(self, seconds: float) -> None:
-        """Drive everything for so long."""
-
-    def drain(self, seconds: float) -> int:
-        """Wait for answers; returns how many counted requests have none, whose wait until now is their latency."""
-
-    def counts(self) -> dict[str, int | dict[int, int]]:
-        """What was counted since `start_counting`, by the names of `tally`."""
+    # What was counted since `start_counting`, by the names of `tally`.
+    def counts(self) -> dict[str, int | dict[int, int]]: ...

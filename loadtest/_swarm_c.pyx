@@ -13,8 +13,9 @@ from libc.string cimport memcpy, memset
 
 cimport cython
 
+from hotpath._frame_codec_c cimport BINARY, write_masked
 from hotpath._tap_codec_c cimport TAP_MAX_BYTES, parse_tapped, tap_frame, tapped_frame, write_tap
-from hotpath._websocket_c cimport BINARY, message, write_masked
+from hotpath._websocket_c cimport message
 from loadtest._connections_c cimport GREETING, OPEN, UNTIL_ANSWERED, UNTIL_TIME, Connections, connection
 from loadtest._histogram_c cimport Histogram
 from loadtest._linux cimport CLOCK_MONOTONIC, CLOCK_REALTIME, TFD_TIMER_ABSTIME, clock_ns, itimerspec, timerfd_settime
@@ -257,7 +258,8 @@ cdef class Swarm(Connections):
                 return 0
             memset(&due, 0, sizeof(due))
             due_ns = max(due_ns, now_ns + TICK_NS)
-            due.it_value.tv_sec, due.it_value.tv_nsec = <long> (due_ns // 1_000_000_000), <long> (due_ns % 1_000_000_000)
+            due.it_value.tv_sec = <long> (due_ns // 1_000_000_000)
+            due.it_value.tv_nsec = <long> (due_ns % 1_000_000_000)
             timerfd_settime(self.timer, TFD_TIMER_ABSTIME, &due, NULL)
         elif self._load.think_ns:
             self.turn_wheel(now_ns)

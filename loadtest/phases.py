@@ -38,7 +38,7 @@ class Phase:
             raise ValueError(f"a number of the phase {self.kind!r} is too small")
         if max(self.actions, self.slow, self.share) > 1 or min(self.actions, self.slow, self.share) < 0:
             raise ValueError("a share is between 0 and 1")
-        if not 1 <= self.taps <= 100:  # noqa: PLR2004 - the wire's
+        if not 1 <= self.taps <= 100:
             raise ValueError("a frame has 1 to 100 taps")
         if self.think_ms and self.window != 1:
             raise ValueError("who thinks has one request at a time")

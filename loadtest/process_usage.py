@@ -1,9 +1,12 @@
 """CPU and memory of a process as the kernel counts them, and how busy a core was with anything at all."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import psutil
 
 PROC: Final = Path("/proc")
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
@@ -54,6 +57,15 @@ def parse_core(text: str, core: int) -> float | None:
             busy = sum(int(column) for at, column in enumerate(columns[:8]) if at not in _IDLE_COLUMNS)
             return busy / _TICKS_PER_S
     return None
+
+
+def descendants_cpu_s(pid: int) -> float:
+    """CPU that what a process started has used, as far as it still runs."""
+    used_s = 0.0
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(OSError):  # it ended between the two calls
+            used_s += usage_of(child.pid).cpu_s
+    return used_s
 
 
 def own_core(pid: int) -> int | None:

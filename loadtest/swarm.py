@@ -1,8 +1,7 @@
 """`python -m loadtest.swarm`: ten thousand clients from one core, in Cython, with the project's own frame codecs.
 
     gameserver token --players 10000 --hello-hex > hellos
-    python -m loadtest.swarm --url ws://127.0.0.1:8600/ws --hello hellos --connections 10000 --pid $SERVER \\
-        closed:window=1,s=5 open:rate=10000,s=5 storm
+    python -m loadtest.swarm --url ws://127.0.0.1:8600/ws --hello hellos --connections 10000 closed:window=1 storm
 
 It connects, runs the phases one after the other over the same connections, and prints one JSON object. Latencies of an
 open loop count from when the schedule had a request due, so a stall is in the figures of everything it delayed. Above
@@ -25,7 +24,7 @@ from urllib.parse import urlsplit
 from loadtest._histogram_c import Histogram
 from loadtest._swarm_c import Swarm
 from loadtest.phases import Phase, parse_phase, ring_for
-from loadtest.process_usage import core_busy_s, own_core, usage_of
+from loadtest.process_usage import core_busy_s, descendants_cpu_s, own_core, usage_of
 from loadtest.scrape import scrape
 
 SUBPROTOCOL: Final = "ppj.v1.msgpack"
@@ -44,12 +43,14 @@ class Target:
         hellos: a HELLO payload per connection; none = a plain server.
         pid: whose CPU and memory to watch; None = nobody's.
         metrics_url: to be read before and after every phase; empty = none.
+        watch_children: also the CPU of what `pid` has started, such as its database.
     """
 
     url: str
     hellos: list[bytes]
     pid: int | None = None
     metrics_url: str = ""
+    watch_children: bool = False
 
 
 def run(target: Target, connections: int, phases: Sequence[Phase], *, at_once: int, per_s: float) -> dict[str, Any]:
@@ -206,6 +207,7 @@ def _sample(target: Target) -> dict[str, float | None]:
         used, core = usage_of(target.pid), own_core(target.pid)
         busy_s = core_busy_s(core) if core is not None else None
         sample |= {"server_s": used.cpu_s, "rss_bytes": float(used.rss_bytes), "busy_s": busy_s}
+        sample["children_s"] = descendants_cpu_s(target.pid) if target.watch_children else None
     return sample
 
 
@@ -229,6 +231,7 @@ def _usage(before: dict[str, float | None], after: dict[str, float | None]) -> d
         "server_cpu_s": used("server_s"),
         "server_cpu_share": share("server_s"),
         "server_core_busy_share": share("busy_s"),
+        "children_cpu_share": share("children_s"),
         "server_rss_bytes": after.get("rss_bytes"),
         "server_rss_grown_bytes": used("rss_bytes"),
     }
@@ -250,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         lines = options.hello.read_text(encoding="ascii").split() if options.hello else []
         hellos = [bytes.fromhex(line) for line in lines[: options.connections]]
-        target = Target(options.url, hellos, options.pid, options.metrics_url)
+        target = Target(options.url, hellos, options.pid, options.metrics_url, options.watch_children)
         result = run(target, options.connections, options.phases, at_once=options.at_once, per_s=options.ramp)
     except (OSError, ValueError) as error:
         print(f"The swarm could not run: {error}", file=sys.stderr)  # noqa: T201 - a command's answer
@@ -274,8 +277,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--at-once", type=int, default=256, help="connections that may be on their way (256)")
     parser.add_argument("--pid", type=int, help="the server's process, whose CPU and memory are watched")
     parser.add_argument("--metrics-url", default="", help="the server's /metrics, read before and after every phase")
+    parser.add_argument("--watch-children", action="store_true", help="also the CPU of what the server has started")
     parser.add_argument("--out", type=Path, help="file for the result, instead of standard output")
-    parser.add_argument("phases", nargs="*", type=parse_phase, help="idle, closed, open, listen, storm; kind:key=value,…")
+    parser.add_argument("phases", nargs="*", type=parse_phase, help="idle, closed, open, listen, storm; :key=value,…")
     options = parser.parse_args(arguments)
     if options.connections < 1 or options.at_once < 1 or options.ramp < 0:
         parser.error("--connections and --at-once from 1, --ramp from 0")
