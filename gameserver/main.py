@@ -31,6 +31,8 @@ from gameserver.edge.login import LoginDoor
 from gameserver.edge.surroundings import Surroundings
 from gameserver.edge.upgrade import PATH
 from gameserver.errors import OperatorError
+from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
+from gameserver.garbage import Garbage
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
@@ -96,8 +98,10 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 
 async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
     keys = signing_keys(settings)
-    for problem in settings.problems():
+    files = raise_file_limit(settings.max_sockets + RESERVE_FILES)
+    for problem in filter(None, [*settings.problems(), advice(files, settings.max_sockets)]):
         log.warning(problem)
+    settings = settings.model_copy(update={"max_sockets": sockets_that_fit(files, settings.max_sockets)})
     sockets = await open_port(settings.host, settings.port, "GAME_PORT")
     http_sockets = await open_port(settings.http_host, settings.http_port, "GAME_HTTP_PORT")
     with located(settings) as place:
@@ -152,6 +156,7 @@ class Node:
         self._clock: Clock = SystemClock()
         self._metrics = Metrics()
         self._world = World()
+        self._garbage = Garbage(self._metrics.gc_pauses.observe)
         self._tally = Tally()
         self._not_ready = "the server is starting"
         self._name = settings.node_name(self._port)
@@ -253,6 +258,7 @@ class Node:
             services.start_soon(self._deliver_grants)
             services.start_soon(self._stop_when_lease_is_lost, stop)
             services.start_soon(heartbeat.run)
+            await services.start(self._garbage.run)  # last but one: what the start leaves behind stays
             await services.start(listener.run, self._sockets)
             return listener
         return None
@@ -348,6 +354,7 @@ class Node:
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
+        self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)
 
 
