@@ -13,6 +13,7 @@ RATES: Final = (10_000, 40_000)  #: requests a second of the open loop
 FLUSH_RATES: Final = (10_000, 20_000, 40_000)
 GROWTH_RATE: Final = 10_000
 FAIR_SHARE: Final = 0.6  #: of saturation
+SLOW_SHARE: Final = 0.01
 FANOUT_BYTES: Final = 100
 FANOUT_RATE: Final = 5  #: messages a second to every socket
 
@@ -59,6 +60,10 @@ class Plan:
     def listen(self) -> str:
         """Only receive."""
         return self._phase("listen", "fan_out", stamp_at=0)
+
+    def listen_beside_slow(self) -> str:
+        """The same, beside readers that have stopped reading."""
+        return self._phase("listen", "slow_readers", stamp_at=0, slow=SLOW_SHARE)
 
     @staticmethod
     def storm() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.bench.plan import GROWTH_RATE, Plan
-from loadtest.bench.rows import MIN_ACCEPTED, Row, found_phase, growth_of
+from loadtest.bench.rows import BUSY_ELSEWHERE, MIN_ACCEPTED, Row, found_phase, growth_of
 from loadtest.bench.svg_plot import Line, line_plot
 
 GENERATOR_LIMIT: Final = 0.90  #: of a core; above it a figure is the generator's
@@ -47,13 +47,14 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
     """What has to be known before the figures are read."""
     told = [
         (
-            "Everything ran on one machine over the loopback: no network, and half of the kernel's work for a message is"
-            " done on the other side's account. Absolute figures say only the order of magnitude; compare ratios, which"
+            "Everything ran on one machine over the loopback: no network, and the kernel's work for a message is partly"
+            " on the other side's account. Absolute figures say only the order of magnitude; compare ratios, which"
             " are within one run."
         ),
         (
             "The server has one core, the generator the other, and PostgreSQL shares the generator's. Other work on the"
-            f" machine disturbs: `!` marks what ran while something else took more than {15} % of the server's core."
+            f" machine disturbs: `!` marks what ran while something else took more than {BUSY_ELSEWHERE:.0%} of the"
+            " server's core."
         ),
         (
             "The generator is our own swarm. `*` marks where it used more than 90 % of its core: that figure is the"
@@ -64,12 +65,12 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
             f" {plan.warmup_s:g} s of warm-up, over {plan.sockets:,} sockets where nothing else is said."
         ),
         (
-            "Latencies are of an open loop and count from when the schedule had the tap due. Saturation is a closed loop"
-            " and says nothing about latency."
+            "Latencies are of an open loop and count from when the schedule had the tap due. Saturation is a closed"
+            " loop and says nothing about latency."
         ),
         (
-            f"A refused tap is less work than an accepted one. Unpipelined at least {MIN_ACCEPTED:.0%} must be accepted;"
-            " pipelined over 200 sockets most are refused by the players' buckets, with us and with uWebSockets.js."
+            f"A refused tap is less work than an accepted one. Unpipelined at least {MIN_ACCEPTED:.0%} must be"
+            " accepted; pipelined over 200 sockets most are refused by the players' buckets, with us and with uWebSockets.js."
         ),
         (
             "The floor has no game, no login and no protocol checks. uWebSockets.js has a simplified game and no login."

@@ -230,6 +230,14 @@ def _fan_out(one: Result, plan: Plan) -> Reading | None:
     return reading(mine, 100 * mine["server_cpu_share"], mine["server_cpu_share"] / floor["server_cpu_share"], met=met)
 
 
+def _slow_readers(one: Result, _plan: Plan) -> Reading | None:
+    alone, beside = (found_phase(one, "fan_out", "many", name) for name in ("fan_out", "slow_readers"))
+    if alone is None or beside is None:
+        return None
+    ratio = beside["latency_ms"]["p99"] / alone["latency_ms"]["p99"]
+    return reading(beside, beside["latency_ms"]["p99"], ratio, met=ratio < 1.1)
+
+
 def _floor_fan_out(one: Result, _plan: Plan) -> Reading | None:
     floor = found_phase(one, "floor", "fan_out", "fan_out")
     return None if floor is None else reading(floor, 100 * floor["server_cpu_share"])
@@ -350,6 +358,7 @@ MEASUREMENTS: Final = (
     Measurement("connect storm", "s", "≤ 5 s, none failed", _storm, NO_GATEWAY),
     Measurement("… player-load transactions", "", "≤ 100", _loads, NO_GATEWAY),
     Measurement("fan-out, CPU at 5 messages/s", "% of a core", "≤ 45 %", _fan_out),
+    Measurement("… p99 beside 1 % slow readers, to without", "ms", "< 1.1 ×", _slow_readers),
     Measurement("… the floor's", "% of a core", "", _floor_fan_out),
     Measurement("flush lag p99 at 20,000/s", "s, at most", "< 1 s", _flush_lag, NO_GATEWAY),
     Measurement("CPU of the server a durable row", "µs", "≤ 2 µs", _durable_row, "needs the gateway and the null sink"),

@@ -20,8 +20,9 @@ Result = dict[str, Any]
 CONNECT_S: Final = 150.0  #: a swarm's own deadline for connecting is 120 s, and a storm connects again
 STOP_S: Final = 10.0
 HEALTH_EVERY_S: Final = 0.02
-#: The game's fan-out server, when there is one: a command that prints its port and sends, like `floor … --fanout`.
-FANOUT_COMMAND: Final[tuple[str, ...]] = ()
+#: Our fan-out server as a Python module, when there is one: `python -m MODULE RATE BYTES` prints its port, knows no
+#: HELLO and sends as the floor does with `--fanout`, each message beginning with CLOCK_REALTIME in µs. None: later.
+FANOUT_MODULE: Final[str | None] = None
 TAPS_TIMED: Final = 300_000
 RULES_PROGRAM: Final = f"""
 import time
@@ -115,6 +116,9 @@ def repetition(setup: Setup, plan: Plan, number: int, say: Callable[[str], None]
     ours = "gateway" if setup.has_gateway else "portable"
     todo["flush"] = lambda: _flush(setup, plan, ours)
     results: Result = {"null_sink": setup.has_null_sink}
+    if FANOUT_MODULE is not None:
+        module = FANOUT_MODULE
+        todo["fan_out"] = lambda: _fan_out(setup, plan, module)
     for name in reversed(todo) if number % 2 else todo:
         say(f"{name} …")
         results[name] = todo[name]()
@@ -139,6 +143,12 @@ def _floor(setup: Setup, plan: Plan) -> Result:
     with servers.floor(setup, "--fanout", str(FANOUT_RATE), str(FANOUT_BYTES)) as server:
         results["fan_out"] = swarm(server, plan.sockets, [plan.listen()])
     return results
+
+
+def _fan_out(setup: Setup, plan: Plan, module: str) -> Result:
+    command = [sys.executable, "-m", module, str(FANOUT_RATE), str(FANOUT_BYTES)]
+    with servers.printing_port(setup, command) as server:
+        return {"many": swarm(server, plan.sockets, [plan.listen(), plan.listen_beside_slow()])}
 
 
 def _uwebsockets(setup: Setup, plan: Plan) -> Result:
