@@ -70,7 +70,8 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
         ),
         (
             f"A refused tap is less work than an accepted one. Unpipelined at least {MIN_ACCEPTED:.0%} must be"
-            " accepted; pipelined over 200 sockets most are refused by the players' buckets, with us and with uWebSockets.js."
+            " accepted; pipelined over 200 sockets most are refused by the players' buckets, with us and with"
+            " uWebSockets.js."
         ),
         (
             "The floor has no game, no login and no protocol checks. uWebSockets.js has a simplified game and no login."

@@ -332,14 +332,20 @@ NO_GATEWAY: Final = "needs the gateway"
 
 MEASUREMENTS: Final = (
     Measurement("saturation, unpipelined †", "taps/s", "≥ 0.8 of the floor", _against_floor("many", "saturation", 0.8)),
-    Measurement("… of its taps accepted", "%", "≥ 95 %", _accepted("many", "saturation")),
+    Measurement("taps accepted, unpipelined †", "%", "≥ 95 %", _accepted("many", "saturation")),
     Measurement("saturation, pipelined †", "taps/s", "≥ 0.6 of the floor", _against_floor("few", "pipelined", 0.6)),
-    Measurement("… of its taps accepted", "%", "", _accepted("few", "pipelined")),
-    Measurement("… uWebSockets.js, same run", "taps/s", "we ≥ 1 ×", _against_peer, NO_PEER),
+    Measurement("taps accepted, pipelined †", "%", "", _accepted("few", "pipelined")),
+    Measurement("pipelined, uWebSockets.js in the same run", "taps/s", "we ≥ 1 ×", _against_peer, NO_PEER),
     Measurement(
-        "… Socket.IO by the table", "taps/s", "we ≥ 10 ×", _against_table(TABLE_SOCKET_IO_PER_S, 10), NO_GATEWAY
+        "pipelined, Socket.IO by the table",
+        "taps/s",
+        "we ≥ 10 ×",
+        _against_table(TABLE_SOCKET_IO_PER_S, 10),
+        NO_GATEWAY,
     ),
-    Measurement("… Nakama by the table", "taps/s", "we ≥ 15 ×", _against_table(TABLE_NAKAMA_PER_S, 15), NO_GATEWAY),
+    Measurement(
+        "pipelined, Nakama by the table", "taps/s", "we ≥ 15 ×", _against_table(TABLE_NAKAMA_PER_S, 15), NO_GATEWAY
+    ),
     Measurement("latency p99 at 10,000/s †", "ms", "< 5 ms or ≤ 3 × the floor", _latency(10_000, 5), NO_GATEWAY),
     Measurement("latency p99 at 40,000/s †", "ms", "< 20 ms or ≤ 3 × the floor", _latency(40_000, 20), NO_GATEWAY),
     *(
@@ -356,10 +362,10 @@ MEASUREMENTS: Final = (
     Measurement("actions, half of the frames", "frames/s", "≥ 25,000/s", _actions, NO_GATEWAY),
     Measurement("memory an idle player's socket", "KiB", "≤ 6 KiB", _memory),
     Measurement("connect storm", "s", "≤ 5 s, none failed", _storm, NO_GATEWAY),
-    Measurement("… player-load transactions", "", "≤ 100", _loads, NO_GATEWAY),
+    Measurement("connect storm, player-load transactions", "", "≤ 100", _loads, NO_GATEWAY),
     Measurement("fan-out, CPU at 5 messages/s", "% of a core", "≤ 45 %", _fan_out),
-    Measurement("… p99 beside 1 % slow readers, to without", "ms", "< 1.1 ×", _slow_readers),
-    Measurement("… the floor's", "% of a core", "", _floor_fan_out),
+    Measurement("fan-out, p99 beside 1 % slow readers to without", "ms", "< 1.1 ×", _slow_readers),
+    Measurement("fan-out, the floor's CPU", "% of a core", "", _floor_fan_out),
     Measurement("flush lag p99 at 20,000/s", "s, at most", "< 1 s", _flush_lag, NO_GATEWAY),
     Measurement("CPU of the server a durable row", "µs", "≤ 2 µs", _durable_row, "needs the gateway and the null sink"),
     Measurement("loop held by a flush", "ms", "≤ 2 ms", lambda _one, _plan: None, "later: nothing reports it yet"),
