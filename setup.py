@@ -17,6 +17,7 @@ from setuptools import Extension, setup
 PACKAGES = ["hotpath", "loadtest"] if sys.platform == "linux" and "--inplace" in sys.argv else ["hotpath"]
 DEBUG, ANNOTATE, COVERAGE = (os.environ.get(f"HOTPATH_{name}") == "1" for name in ("DEBUG", "ANNOTATE", "COVERAGE"))
 
+EPOLL = ("_connection_c", "_gateway_c")  # which only Linux has
 directives: dict[str, object] = {"language_level": 3, "embedsignature": True}
 if DEBUG:
     directives |= {"boundscheck": True, "wraparound": True, "overflowcheck": True}
@@ -41,6 +42,7 @@ extensions = [
     )
     for package in PACKAGES
     for source in sorted(Path(package).glob("_*_c.pyx"))
+    if sys.platform == "linux" or source.stem not in EPOLL
 ]
 
 setup(

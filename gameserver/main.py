@@ -7,6 +7,7 @@ every actor written and given up → services, HTTP, database. Each layer is a n
 
 import functools
 import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -24,6 +25,7 @@ from gameserver.actors.registry import Registry
 from gameserver.actors.schedule import keep_emission
 from gameserver.actors.tally import tap_statistics
 from gameserver.clock import Clock, SystemClock
+from gameserver.edge.admission import Admission
 from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
@@ -158,6 +160,13 @@ class Node:
         self._world = World()
         self._garbage = Garbage(self._metrics.gc_pauses.observe)
         self._tally = Tally()
+        self._admission = Admission(
+            settings.max_sockets,
+            settings.max_sockets_per_address,
+            settings.handshakes_per_s,
+            exempt_loopback=settings.is_dev,
+            now_s=time.monotonic,
+        )
         self._not_ready = "the server is starting"
         self._name = settings.node_name(self._port)
         self._lease = NodeLease(
@@ -247,7 +256,13 @@ class Node:
         heartbeat = Heartbeat(self._clock)
         door = LoginDoor(self._accounts, self._players, services)
         shared = Surroundings(self._clock, door, heartbeat, Counters())
-        listener = Listener(shared, allowed_origins=self._settings.origins, tls=tls_context(self._settings))
+        listener = Listener(
+            shared,
+            self._admission,
+            allowed_origins=self._settings.origins,
+            tls=tls_context(self._settings),
+            transport=self._settings.transport,
+        )
         self._expose(listener)
         with trio.CancelScope() as starting:
             outermost.start_soon(cancel_when, stop.asked, starting)
@@ -353,6 +368,7 @@ class Node:
         self._metrics.add("taps", lambda: tap_statistics(self._tally))
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
+        self._metrics.add("admission", self._admission.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
         self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)

@@ -36,6 +36,14 @@ class Environment(enum.StrEnum):
     PRODUCTION = "production"  #: no dev login, every secret given
 
 
+class TransportKind(enum.StrEnum):
+    """How players' sockets are served."""
+
+    AUTO = "auto"  #: the gateway where it can be, else the portable one
+    GATEWAY = "gateway"  #: one epoll instance for all; Linux, without TLS inside the process
+    PORTABLE = "portable"  #: trio-websocket; everywhere
+
+
 class LogFormat(enum.StrEnum):
     """How log lines look."""
 
@@ -78,6 +86,9 @@ class Settings(BaseSettings):
         ge=0,
         description="opening handshakes a second, as many at once; 0 = any number; off for loopback in dev. "
         "2 000 let 10 000 players back within 5 s and are less than what would fill a core",
+    )
+    transport: TransportKind = Field(
+        TransportKind.AUTO, description="how sockets are served: auto, gateway (Linux, no TLS inside) or portable"
     )
     drain_s: float = Field(20.0, gt=0, le=600, description="seconds a stop may take")
     database_url: SecretStr | None = Field(None, description="PostgreSQL to use; unset: the embedded one")

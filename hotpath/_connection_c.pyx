@@ -12,17 +12,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from hotpath._frame_codec_c cimport (
-    BINARY,
-    CLOSE,
-    CONTROL_MAX_BYTES,
-    PING,
-    PONG,
-    SERVER_HEADER_MAX_BYTES,
-    TEXT,
-    write_close,
-    write_header,
-)
+from hotpath._frame_codec_c cimport BINARY, CLOSE, CONTROL_MAX_BYTES, PING, PONG, SERVER_HEADER_MAX_BYTES, TEXT
+from hotpath._frame_codec_c cimport write_close, write_header
 from hotpath._outbox_c cimport Outbox
 from hotpath._tap_codec_c cimport TAPPED_MAX_BYTES, parse_tap, tap_frame
 from hotpath._websocket_c cimport NOTHING, VIOLATION, message, receive, release, rest, rules
@@ -37,8 +28,7 @@ cdef extern from "unistd.h" nogil:
     int close(int fd)
     ssize_t write(int fd, const void* buf, size_t count)
 
-cdef enum:
-    # The phases of a connection, in their order
+cdef enum:  # the phases of a connection, in their order
     OPEN  # nobody has ended anything
     CLOSING  # our close frame is written, the peer's has not come
     WRITING_LAST  # the peer has ended its half or broken the protocol; what is owed is being written
@@ -109,14 +99,13 @@ cdef class Connection(Outbox):
 
     def tick(self, uptime_ms):
         """The peer has had its time to close."""
-        self.drop()
-        return 0
+        return self.drop()
 
     def crashed(self, error):
         """A bug of ours: drop the socket."""
         if self.exchange is not None:
             self.exchange.failed(self, error)
-            self.drop()
+        self.drop()
 
     cdef int changed(self) except -1:
         cdef Exchange exchange = self.exchange
@@ -140,8 +129,7 @@ cdef class Connection(Outbox):
             if self.phase < LINGERING:
                 return self.handle(exchange.input, size)
             self.discarded_bytes += size
-            if self.discarded_bytes > LINGER_BYTES:
-                self.drop()
+            return self.drop() if self.discarded_bytes > LINGER_BYTES else 0
         elif size < 0 and errno in (EAGAIN, EINTR):
             return 0
         elif size == 0 and self.phase == OPEN:
@@ -232,11 +220,11 @@ cdef class Connection(Outbox):
 
     cdef int pong(self, const uint8_t* data, Py_ssize_t size) except -1:
         # A peer that does not read gets no pongs: they would queue without a bound.
-        if self.phase == OPEN and self.unsent is None:
+        if self.unsent is None:
             self.fill()
-            if self.phase == OPEN and self.unsent is None:
-                if self.exchange.output_bytes + SERVER_HEADER_MAX_BYTES + size <= OUT_BYTES - LAST_WORDS_BYTES:
-                    self.append(PONG, data, size)
+        if self.phase == OPEN and self.unsent is None:
+            if self.exchange.output_bytes + SERVER_HEADER_MAX_BYTES + size <= OUT_BYTES - LAST_WORDS_BYTES:
+                self.append(PONG, data, size)
         return 0
 
     cdef int end_input(self, bytes last_frame) except -1:

@@ -96,12 +96,12 @@ cdef class Gateway(Exchange):
                 raise MemoryError
             memset(table + self.capacity, 0, (capacity - self.capacity) * sizeof(PyObject*))
             self.table, self.capacity = table, capacity
-        connection.fd, connection.interest, connection.exchange, connection.peer = fd, EPOLLIN, self, peer
-        connection.session = open_session(connection, connection.abort)
-        connection.seat = getattr(connection.session, "seat", None)
         event.events, event.data.fd = EPOLLIN, fd
         if epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &event) < 0:
             raise OSError(errno, "a socket cannot be watched")
+        connection.fd, connection.interest, connection.exchange, connection.peer = fd, EPOLLIN, self, peer
+        connection.session = open_session(connection, connection.abort)
+        connection.seat = getattr(connection.session, "seat", None)
         Py_INCREF(connection)
         self.table[fd] = <PyObject*> connection
         self.connections += 1

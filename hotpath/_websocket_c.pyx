@@ -17,6 +17,7 @@ cdef enum:
     INVALID_PAYLOAD = 1007
     TOO_BIG = 1009
     FIRST_RESERVE_BYTES = 1024  # what a message that comes in pieces is given at first
+    SPARE_FRAGMENTS = 65_536  # of a message, beside one a byte: empty ones could otherwise come for ever
 
 
 cdef struct utf8:
@@ -40,6 +41,7 @@ cdef struct assembly:
     int control_bytes
     # The data message that is coming
     int message_opcode  # 0 = none
+    uint64_t fragments
     uint8_t* data
     Py_ssize_t size
     Py_ssize_t capacity
@@ -222,8 +224,12 @@ cdef Py_ssize_t begin_frame(
         or parts.size > rules.max_message_bytes - <Py_ssize_t> header.length
     ):
         violate(self, found, TOO_BIG, b"the message is too big")
-    elif header.opcode != CONTINUATION:
-        parts.message_opcode = header.opcode
+    elif parts.fragments > <uint64_t> rules.max_message_bytes + SPARE_FRAGMENTS:
+        violate(self, found, TOO_BIG, b"a message without an end")
+    else:
+        parts.fragments += 1
+        if header.opcode != CONTINUATION:
+            parts.message_opcode = header.opcode
     return header_bytes - before
 
 

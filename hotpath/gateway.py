@@ -12,8 +12,8 @@ What a socket receives:
 
 Bounds: what one socket may receive, send and have handled in a round, how long a round may take, and how many
 deliveries of a publication it makes; what is left comes in the next round. Input that cannot be handled yet is kept,
-and nothing more is received from that socket meanwhile. An answer that the kernel does not take waits here, framed; all
-that comes behind it waits in the connection's outbox, whose bounds are the session's. `EPOLLOUT` is asked for only then.
+and nothing more is received from that socket meanwhile. An answer that the kernel does not take waits here, framed;
+what comes behind it waits in the connection's outbox, whose bounds are the session's. Only then EPOLLOUT is asked for.
 
 A publication is one frame for many sockets, encoded once. Who can take it gets it straight from the one buffer; for
 who cannot, it queues, or replaces what waits under the same key.

@@ -1,7 +1,7 @@
 """Who may connect: limits on sockets in all and per address, on handshakes in progress and per second.
 
 Sans-I/O. A transport asks `admit` for each connection it has accepted, says `opened` when the opening handshake is
-over, and `release` when the socket is gone. Whoever is refused gets the bytes of `refusal_response` and is closed.
+over, and `release` when the socket is gone. Whoever is refused is answered 503 and when to come back.
 
 What one address is: an IPv4 address; of IPv6 the first 64 bits, because so much is what one customer is given. Behind a
 proxy everybody has the proxy's address; there the limit per address is the proxy's business and is switched off here.
@@ -16,24 +16,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gameserver.edge.upgrade import Refusal
+
 #: Each one is a task with a parser of its own for up to the handshake's deadline; the kernel's queue is as long.
 MAX_HANDSHAKES = 4_096
 FULL_RETRY_S = 5  #: players leave by and by
 BUSY_RETRY_S = 1  #: handshakes are over soon
 _IPV6_CUSTOMER_BITS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Why a connection is not taken.
-
-    Args:
-        retry_after_s: whole seconds after which trying again makes sense, at least 1.
-        sentence: for the developer of the client.
-    """
-
-    retry_after_s: int
-    sentence: str
 
 
 @dataclass(slots=True)
@@ -85,7 +74,7 @@ class Admission:
         self._bucket_at_s = now_s()
         self._counts = AdmissionStatistics(max_sockets=max_sockets)
 
-    def admit(self, address: str) -> Refused | None:
+    def admit(self, address: str) -> Refusal | None:
         """Count a connection in, whose handshake begins now.
 
         Args:
@@ -97,19 +86,19 @@ class Admission:
         counts = self._counts
         if counts.sockets >= self._max_sockets:
             counts.refused_full_total += 1
-            return Refused(FULL_RETRY_S, "All seats are taken; try again.")
+            return _later(FULL_RETRY_S, "All seats are taken; try again.")
         if counts.handshakes >= self._max_handshakes:
             counts.refused_busy_total += 1
-            return Refused(BUSY_RETRY_S, "Too many players are just coming in; try again.")
+            return _later(BUSY_RETRY_S, "Too many players are just coming in; try again.")
         customer, is_loopback = _customer(address)
         if not (is_loopback and self._exempt_loopback):
             if 0 < self._max_per_address <= self._by_address.get(customer, 0):
                 counts.refused_address_total += 1
-                return Refused(FULL_RETRY_S, f"Your address has {self._max_per_address} sockets; close one of them.")
+                return _later(FULL_RETRY_S, f"Your address has {self._max_per_address} sockets; close one of them.")
             if self._per_s and not self._take_from_bucket():
                 counts.refused_rate_total += 1
                 wait_s = math.ceil((1 - self._bucket) / self._per_s)
-                return Refused(max(wait_s, 1), "Too many players come in this second; try again.")
+                return _later(max(wait_s, 1), "Too many players come in this second; try again.")
         self._by_address[customer] = self._by_address.get(customer, 0) + 1
         counts.sockets += 1
         counts.handshakes += 1
@@ -152,6 +141,10 @@ class Admission:
         return True
 
 
+def _later(retry_after_s: int, sentence: str) -> Refusal:
+    return Refusal(503, sentence, retry_after_s)
+
+
 def _customer(address: str) -> tuple[str, bool]:
     """Whom an address stands for, and whether that is this machine itself."""
     if ":" not in address:
@@ -160,16 +153,3 @@ def _customer(address: str) -> tuple[str, bool]:
     if parsed.ipv4_mapped is not None:  # an IPv4 peer of a socket that is open for both
         return _customer(str(parsed.ipv4_mapped))
     return (parsed.packed[: _IPV6_CUSTOMER_BITS // 8].hex(), parsed.is_loopback)
-
-
-def refusal_response(refused: Refused) -> bytes:
-    """The whole HTTP response to whoever is not admitted: 503, and when to come back (RFC 9110, 10.2.3)."""
-    body = refused.sentence.encode()
-    head = (
-        "HTTP/1.1 503 Service Unavailable\r\n"
-        f"retry-after: {refused.retry_after_s}\r\n"
-        "content-type: text/plain; charset=utf-8\r\n"
-        f"content-length: {len(body)}\r\n"
-        "connection: close\r\n\r\n"
-    )
-    return head.encode() + body

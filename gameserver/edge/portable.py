@@ -10,7 +10,9 @@ on the connection.
 """
 
 import contextlib
-from collections.abc import Callable
+import functools
+import ssl
+from collections.abc import Callable, Sequence
 
 import trio
 import trio_websocket
@@ -18,10 +20,11 @@ import wsproto
 from wsproto.frame_protocol import CloseReason, FrameProtocol
 
 from gameserver.edge.terms import OpenSession, SocketSession, Terms, Upgrade
+from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, Host
+from gameserver.edge.upgrade import Refusal
 from gameserver.wire.ops import CloseCode
 from hotpath.outbox import Outbox
 
-HANDSHAKE_DEADLINE_S = 5
 CLOSE_DEADLINE_S = 2  #: for what is still owed, and for the peer's half of the close handshake
 LINGER_S = 1
 LINGER_BYTES = 1 << 20
@@ -93,6 +96,72 @@ class _HeldStream(trio.abc.Stream):
         await trio.lowlevel.checkpoint()
 
 
+class PortableTransport:
+    """A task for every connection.
+
+    Args:
+        host: whom it works for.
+        tls: for TLS inside the process; None = plain.
+    """
+
+    def __init__(self, host: Host, tls: ssl.SSLContext | None) -> None:
+        self._host = host
+        self._tls = tls
+        self._accepting = trio.CancelScope()
+
+    async def run(
+        self, sockets: Sequence[trio.SocketListener], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve until cancelled.
+
+        Args:
+            sockets: bound; owned and closed here.
+            task_status: started once connections are taken.
+        """
+        listeners = [trio.SSLListener(each, self._tls) if self._tls else each for each in sockets]
+        async with trio.open_nursery() as connections:
+            with self._accepting:
+                async with trio.open_nursery() as accepting:
+                    serve = functools.partial(trio.serve_listeners, self._serve, handler_nursery=connections)
+                    await accepting.start(serve, listeners)
+                    task_status.started()
+
+    def stop_accepting(self) -> None:
+        """Take no more connections; those that are there go on."""
+        self._accepting.cancel()
+
+    def answered_taps(self) -> tuple[int, int]:
+        """None: every frame goes to its session."""
+        return 0, 0
+
+    async def _serve(self, stream: Stream) -> None:
+        host = self._host
+        opened = False
+
+        def open_session(outbox: Outbox, abort: Callable[[], None]) -> SocketSession:
+            nonlocal opened
+            opened = True
+            host.admission.opened()
+            return host.open_session(outbox, abort)
+
+        try:
+            peer = _transport(stream).socket.getpeername()[0]
+        except OSError:  # it went away
+            await trio.aclose_forcefully(stream)
+            return
+        refusal = host.admission.admit(peer)
+        connection = Connection(stream, open_session, host.terms, refusal)
+        try:
+            await connection.serve()
+        except* Exception as errors:  # noqa: BLE001 - one connection's bug must not reach the others
+            host.failed(errors)
+        finally:
+            if refusal is None:
+                host.admission.release(peer, opened=opened)
+            if connection.session is not None:
+                host.closed(connection.session)
+
+
 class Connection:
     """One socket and its session.
 
@@ -100,15 +169,17 @@ class Connection:
         stream: the accepted byte stream; owned and closed here.
         open_session: makes the session.
         terms: what is demanded of the peer.
+        refusal: decided beforehand: whatever is asked for, this is the answer.
     """
 
-    def __init__(self, stream: Stream, open_session: OpenSession, terms: Terms) -> None:
+    def __init__(self, stream: Stream, open_session: OpenSession, terms: Terms, refusal: Refusal | None = None) -> None:
         self.session: SocketSession | None = None
         self._stream = stream
-        self._transport = stream.transport_stream if isinstance(stream, trio.SSLStream) else stream
+        self._transport = _transport(stream)
         self._held = _HeldStream(stream)
         self._open_session = open_session
         self._terms = terms
+        self._refusal = refusal
         self._to_write = trio.Event()
         self._scope = trio.CancelScope()
         self._input_ended = False
@@ -177,11 +248,15 @@ class Connection:
         )
         self._held.on_end = lambda: None
         origin = next((value.decode("latin-1") for name, value in request.headers if name.lower() == b"origin"), None)
-        refusal = self._terms.refuse(Upgrade(request.path, tuple(request.proposed_subprotocols), origin))
+        refusal = self._refusal or self._terms.refuse(
+            Upgrade(request.path, tuple(request.proposed_subprotocols), origin)
+        )
         if refusal is None:
             return await request.accept(subprotocol=self._terms.subprotocol)
-        body = refusal.body.encode()
-        await request.reject(refusal.status, extra_headers=[(b"content-type", b"text/plain")], body=body)
+        headers = [(b"content-type", b"text/plain; charset=utf-8")]
+        if refusal.retry_after_s:
+            headers.append((b"retry-after", str(refusal.retry_after_s).encode()))
+        await request.reject(refusal.status, extra_headers=headers, body=refusal.body.encode())
         return None
 
     async def _read(self, socket: trio_websocket.WebSocketConnection, session: SocketSession) -> None:
@@ -253,3 +328,7 @@ class Connection:
 
 def _hurry(scope: trio.CancelScope) -> None:
     scope.deadline = min(scope.deadline, trio.current_time() + CLOSE_DEADLINE_S)
+
+
+def _transport(stream: Stream) -> trio.SocketStream:
+    return stream.transport_stream if isinstance(stream, trio.SSLStream) else stream

@@ -61,6 +61,10 @@ class SocketSession(Protocol):
         """One of the above raised."""
         ...
 
+    def check_pace(self) -> None:
+        """A publication was queued because the reader is behind."""
+        ...
+
     def close(self, code: CloseCode, reason: str) -> None:
         """The transport wants an end with this close code (1xxx)."""
         ...

@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gameserver.edge.admission import Admission, Refused, refusal_response
+from gameserver.edge.admission import Admission
+from gameserver.edge.handshake import refusal_response
+from gameserver.edge.upgrade import Refusal
 
 HOME = "192.0.2.7"
 
@@ -39,7 +41,7 @@ def admission(
     )
 
 
-def refused(door: Admission, address: str = HOME) -> Refused:
+def refused(door: Admission, address: str = HOME) -> Refusal:
     found = door.admit(address)
     assert found is not None
     return found
@@ -60,7 +62,7 @@ def test_no_more_sockets_than_there_may_be() -> None:
 def test_no_more_sockets_of_one_address_than_its_share() -> None:
     door = admission(per_address=2)
     assert door.admit(HOME) is door.admit(HOME) is None
-    assert "2 sockets" in refused(door).sentence
+    assert "2 sockets" in refused(door).body
     assert door.admit("192.0.2.8") is None
     door.release(HOME, opened=False)
     assert door.admit(HOME) is None
@@ -146,7 +148,7 @@ def test_an_address_that_is_not_loopback_is_not_exempt() -> None:
 
 
 def test_what_is_refused_is_a_response_that_any_http_client_reads() -> None:
-    data = refusal_response(Refused(7, "Not now – try again."))
+    data = refusal_response(Refusal(503, "Not now – try again.", 7))
     client = h11.Connection(h11.CLIENT)
     client.send(h11.Request(method="GET", target="/ws", headers=[("host", "game.example")]))
     client.send(h11.EndOfMessage())
