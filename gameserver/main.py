@@ -43,6 +43,7 @@ from persistence import economy_store, player_store
 from persistence.account_store import AccountStore
 from persistence.embedded import Embedded
 from persistence.errors import DatabaseUnavailable, PersistenceError, SetupFailed
+from persistence.flush_sink import PostgresSink
 from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
@@ -160,7 +161,7 @@ class Node:
             watermark=lambda: self._write_behind.watermark(),  # noqa: PLW0108 - it is built below, with the lease's run
         )
         self._write_behind = WriteBehind(
-            database,
+            PostgresSink(database),
             node_run=self._lease.node_run,
             lanes=LANES,
             flush_ms=settings.flush_ms,

@@ -15,7 +15,7 @@ import pytest
 from hotpath.player_state import Cursor, PlayerState, World
 
 PACKAGE = Path(__file__).parents[3] / "hotpath"
-MODULES = ("player_state", "rate_limit", "rules", "tap_codec")
+MODULES = ("player_state", "player_writes", "rate_limit", "rules", "tap_codec")
 SOURCES = sorted([*PACKAGE.glob("*.pyx"), *PACKAGE.glob("*.pxd")])
 
 
