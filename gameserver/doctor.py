@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from gameserver.errors import OperatorError
 from gameserver.settings import Settings, load_settings, setting_sources, unknown_variables
 
-EXTENSIONS = ("rules", "player_state", "tap_codec", "rate_limit")
+EXTENSIONS = ("rules", "player_state", "player_writes", "tap_codec", "rate_limit")
 COMFORTABLE_FILES = 16_384  #: 10 000 sockets, and what the process needs besides
 
 

@@ -241,7 +241,8 @@ def cursor_texts(writes):
     cdef char* lineages = NULL
     cdef char* buffer = NULL
     cdef char* at
-    for player in batch:
+    for item in batch:
+        player = <PlayerWrites?> item
         if player.key is not None:
             count += 1
             lineages_bytes += 2 * len(player.key) + LINEAGE_FRAME

@@ -26,15 +26,6 @@ from persistence.player_columns import ASSIGNMENTS, COLUMNS, FIELDS, array_param
 from persistence.postgres import Connection
 from persistence.records import LedgerPosting, PlayerWrites
 
-_BATCH = "INSERT INTO write_batches (node_run, batch, minted_mpt, burned_mpt) VALUES ($1, $2, $3, $4)"
-_LESS = "UPDATE write_batches SET minted_mpt = $3, burned_mpt = $4 WHERE node_run = $1 AND batch = $2"
-_FENCE = """
-    SELECT w.position
-    FROM unnest($1::text::bigint[], $2::text::bigint[]) WITH ORDINALITY AS w (id, owner_epoch, position)
-    JOIN players AS p ON p.id = w.id AND p.owner_epoch = w.owner_epoch
-    ORDER BY p.id FOR NO KEY UPDATE OF p
-"""
-
 
 def _players(first: int) -> str:
     """Columns, from the parameters that `row_texts` makes, numbered from `first`."""
@@ -64,7 +55,8 @@ def _ledger(first: int) -> str:
     return f"""
     posting AS (
         SELECT * FROM unnest(
-            ${first}::text::bigint[], ${first + 1}::text::text[], ${first + 2}::text::text[], ${first + 3}::text::text[],
+            ${first}::text::bigint[],
+            ${first + 1}::text::text[], ${first + 2}::text::text[], ${first + 3}::text::text[],
             ${first + 4}::text::bigint[], ${first + 5}::text::bigint[], ${first + 6}::text::bigint[]
         ) WITH ORDINALITY AS t (player_id, key, kind, counter, amount_mpt, balance_after_mpt, at_ms, position)
     ), keyed AS (
@@ -85,6 +77,18 @@ def _ledger(first: int) -> str:
     """  # noqa: S608 - a constant
 
 
+_BATCH = "INSERT INTO write_batches (node_run, batch, minted_mpt, burned_mpt) VALUES ($1, $2, $3, $4)"
+_BATCH_UNLESS_THERE = f"{_BATCH} ON CONFLICT DO NOTHING"
+_LESS = "UPDATE write_batches SET minted_mpt = $3, burned_mpt = $4 WHERE node_run = $1 AND batch = $2"
+_FENCE = """
+    SELECT w.position
+    FROM unnest($1::text::bigint[], $2::text::bigint[]) WITH ORDINALITY AS w (id, owner_epoch, position)
+    JOIN players AS p ON p.id = w.id AND p.owner_epoch = w.owner_epoch
+    ORDER BY p.id FOR NO KEY UPDATE OF p
+"""
+_PLAYERS = _players(1)
+_CURSORS = _cursors(1)
+_LEDGER = f"WITH {_ledger(3)} SELECT"
 _GRANTS = """
     UPDATE player_grants AS g SET applied_at = now()
     FROM unnest($1::text::bigint[], $2::text::bigint[]) AS w (id, player_id)
@@ -145,7 +149,7 @@ async def write_by_steps(
         Rejected: PostgreSQL refuses; at least one of the writes is bad.
         DatabaseUnavailable: try again with the same number.
     """
-    tag = await connection.execute(f"{_BATCH} ON CONFLICT DO NOTHING", node_run, batch, *totals_mpt(writes))
+    tag = await connection.execute(_BATCH_UNLESS_THERE, node_run, batch, *totals_mpt(writes))
     if tag == "INSERT 0 0":
         return None
     fenced_in = await connection.fetch(_FENCE, *row_texts(writes)[:2])
@@ -155,7 +159,7 @@ async def write_by_steps(
         await connection.execute(_LESS, node_run, batch, *totals_mpt(writes))
     if writes:
         await _write_players(connection, writes)
-        await connection.execute(_cursors(1), *cursor_texts(writes))
+        await connection.execute(_CURSORS, *cursor_texts(writes))
         await _write_ledger(connection, writes, node_run, batch)
         await _write_grants(connection, writes)
         await _release(connection, writes)
@@ -163,14 +167,14 @@ async def write_by_steps(
 
 
 async def _write_players(connection: Connection, writes: Sequence[PlayerWrites]) -> None:
-    tag = await connection.execute(_players(1), *row_texts(writes))
+    tag = await connection.execute(_PLAYERS, *row_texts(writes))
     if tag != f"UPDATE {len(writes)}":
         raise Rejected("a balance would move without the ledger", constraint="players_ledger_check")
 
 
 async def _write_ledger(connection: Connection, writes: Sequence[PlayerWrites], node_run: UUID, batch: int) -> None:
     if any_postings(writes):
-        await connection.execute(f"WITH {_ledger(3)} SELECT", node_run, batch, *_ledger_texts(writes))
+        await connection.execute(_LEDGER, node_run, batch, *_ledger_texts(writes))
 
 
 def _ledger_texts(writes: Sequence[PlayerWrites]) -> tuple[str, ...]:
