@@ -12,6 +12,7 @@ GROWTH_SOCKETS: Final = (1_000, 2_000, 5_000, 10_000, 18_000)
 RATES: Final = (10_000, 40_000)  #: requests a second of the open loop
 FLUSH_RATES: Final = (10_000, 20_000, 40_000)
 GROWTH_RATE: Final = 10_000
+STORM_AT_ONCE: Final = 1_000  #: connections on their way: everybody comes at once, and a listener's queue is finite
 FAIR_SHARE: Final = 0.6  #: of saturation
 SLOW_SHARE: Final = 0.01
 FANOUT_BYTES: Final = 100
@@ -68,7 +69,7 @@ class Plan:
     @staticmethod
     def storm() -> str:
         """All sockets drop and come back."""
-        return "storm:at_once=1000,name=storm"
+        return f"storm:at_once={STORM_AT_ONCE},name=storm"
 
     def _phase(self, kind: str, name: str, **more: float) -> str:
         given = {"s": self.s, "warmup_s": self.warmup_s, "name": name, **more}

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest.bench.measurements import MIN_ACCEPTED
 from loadtest.bench.plan import GROWTH_RATE, Plan
-from loadtest.bench.rows import BUSY_ELSEWHERE, MIN_ACCEPTED, Row, found_phase, growth_of
+from loadtest.bench.rows import BUSY_ELSEWHERE, Row, found_phase, growth_of
 from loadtest.bench.svg_plot import Line, line_plot
 
 GENERATOR_LIMIT: Final = 0.90  #: of a core; above it a figure is the generator's

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from loadtest.bench import servers
-from loadtest.bench.plan import FAIR_SHARE, FANOUT_BYTES, FANOUT_RATE, GROWTH_RATE, Plan, duration_s
+from loadtest.bench.plan import FAIR_SHARE, FANOUT_BYTES, FANOUT_RATE, GROWTH_RATE, STORM_AT_ONCE, Plan, duration_s
 from loadtest.bench.servers import Server, Setup
 from loadtest.own_server import ROOT, LoadTestError, end_process
 
@@ -64,7 +64,7 @@ def swarm(
     command = [sys.executable, "-m", "loadtest.swarm", "--url", server.url, "--connections", str(connections)]
     command += ["--pid", str(server.pid), *(["--hello", str(server.hello)] if server.hello else ["--plain"])]
     if server.page_url:
-        command += ["--metrics-url", f"{server.page_url}metrics", "--watch-children"]
+        command += ["--at-once", str(STORM_AT_ONCE), "--metrics-url", f"{server.page_url}metrics", "--watch-children"]
     process = subprocess.Popen(  # noqa: S603 - our own command
         [*command, *phases],
         cwd=ROOT,
