@@ -60,8 +60,8 @@ def _bench(*, quick: bool, strict: bool, docs: Path) -> int:
     cores = choose_cores(os.sched_getaffinity(0))
     if cores.generator is not None:
         os.sched_setaffinity(0, {cores.generator})  # the swarm inherits it; servers are pinned one by one
-    plan = plan_for(quick=quick, file_limit=file_limit)
     setup = set_up(FOLDER, cores)
+    plan = plan_for(quick=quick, file_limit=file_limit, has_gateway=setup.has_gateway)
     said = list(setup.said)
     if cores.server is None:
         said.append("There is only one core: server and generator shared it.")

@@ -51,7 +51,7 @@ def repetition(**gateway: Any) -> Result:
     growth = {"1000": run(phase("growth")), "4000": run(phase("growth", server_cpu_us_each=14.0))}
     return {
         "null_sink": True,
-        "floor": {"many": many(), "few": run(phase("pipelined")), "fan_out": run(phase("fan_out"))},
+        "floor": {"many": many(), "portable": many(), "few": run(phase("pipelined")), "fan_out": run(phase("fan_out"))},
         "gateway": {
             "many": ours,
             "few": run(phase("pipelined", **gateway)),
@@ -158,6 +158,14 @@ def test_without_a_gateway_the_portable_transport_is_ours() -> None:
     assert row("saturation, unpipelined †", one).value == 5_000
     assert row("connect storm, states in memory", one).value is None
     assert row("connect storm, states in memory", one).note == "needs the gateway"
+
+
+def test_the_portable_transport_is_compared_at_its_own_number_of_sockets() -> None:
+    one = repetition()
+    one["portable"]["many"] = run(phase("saturation", per_s=4_000.0))
+    one["floor"]["portable"] = run(phase("saturation", per_s=80_000.0))
+    found = row("portable: unpipelined", one)
+    assert [found.value, found.ratio] == pytest.approx([4_000, 0.05])
 
 
 def test_what_is_not_there_is_said_and_has_no_verdict() -> None:
