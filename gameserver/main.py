@@ -40,7 +40,7 @@ from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
 from gameserver.schema import located, prepare_schema
-from gameserver.settings import Settings, signing_keys
+from gameserver.settings import FlushTarget, Settings, signing_keys
 from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
 from hotpath.tap_path import Tally
@@ -49,6 +49,7 @@ from persistence import economy_store, player_store
 from persistence.account_store import AccountStore
 from persistence.embedded import Embedded
 from persistence.errors import DatabaseUnavailable, PersistenceError, SetupFailed
+from persistence.flush_sink import NullSink, PostgresSink
 from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
@@ -166,7 +167,7 @@ class Node:
             watermark=lambda: self._write_behind.watermark(),  # noqa: PLW0108 - it is built below, with the lease's run
         )
         self._write_behind = WriteBehind(
-            database,
+            NullSink() if settings.flush_sink is FlushTarget.NULL else PostgresSink(database),
             node_run=self._lease.node_run,
             lanes=LANES,
             flush_ms=settings.flush_ms,
