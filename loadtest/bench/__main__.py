@@ -15,6 +15,7 @@ from types import FrameType
 from typing import Any, Final
 
 from loadtest.bench.machine import choose_cores, describe, raise_file_limit
+from loadtest.bench.measurements import MEASUREMENTS
 from loadtest.bench.plan import plan_for
 from loadtest.bench.report import HEADER, caveats, line_of, page, write_plots
 from loadtest.bench.rows import rows_of
@@ -59,8 +60,8 @@ def _bench(*, quick: bool, strict: bool, docs: Path) -> int:
     cores = choose_cores(os.sched_getaffinity(0))
     if cores.generator is not None:
         os.sched_setaffinity(0, {cores.generator})  # the swarm inherits it; servers are pinned one by one
-    plan = plan_for(quick=quick, file_limit=file_limit)
     setup = set_up(FOLDER, cores)
+    plan = plan_for(quick=quick, file_limit=file_limit, has_gateway=setup.has_gateway)
     said = list(setup.said)
     if cores.server is None:
         said.append("There is only one core: server and generator shared it.")
@@ -71,10 +72,13 @@ def _bench(*, quick: bool, strict: bool, docs: Path) -> int:
     machine = describe()
     repetitions: list[dict[str, Any]] = []
     for number in range(plan.repetitions):
-        prefix = f"run {number + 1} of {plan.repetitions}: "
-        repetitions.append(repetition(setup, plan, number, lambda text, prefix=prefix: _say(prefix + text)))  # type: ignore[misc]
+
+        def say(text: str, run: int = number + 1) -> None:
+            _say(f"{time.perf_counter() - began_s:4.0f} s  run {run} of {plan.repetitions}: {text}")
+
+        repetitions.append(repetition(setup, plan, number, say))
         keep(FOLDER, f"run-{number + 1}.json", {"machine": machine, "said": said, **repetitions[-1]})
-    rows = rows_of(repetitions, plan)
+    rows = rows_of(repetitions, plan, MEASUREMENTS)
     for caveat in caveats(plan, said, rows):
         _say(f"- {caveat}")
     print(HEADER)  # noqa: T201 - the answer

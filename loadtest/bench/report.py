@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest.bench.measurements import MIN_ACCEPTED
 from loadtest.bench.plan import GROWTH_RATE, Plan
-from loadtest.bench.rows import BUSY_ELSEWHERE, MIN_ACCEPTED, Row, found_phase, growth_of
+from loadtest.bench.rows import BUSY_ELSEWHERE, Row, found_phase, growth_of
 from loadtest.bench.svg_plot import Line, line_plot
 
 GENERATOR_LIMIT: Final = 0.90  #: of a core; above it a figure is the generator's
@@ -62,7 +63,8 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
         ),
         (
             f"Each figure is the median of {plan.repetitions} run{'s' * (plan.repetitions > 1)} of {plan.s:g} s after"
-            f" {plan.warmup_s:g} s of warm-up, over {plan.sockets:,} sockets where nothing else is said."
+            f" {plan.warmup_s:g} s of warm-up, over {plan.sockets:,} sockets, the portable transport"
+            f" over {plan.portable_sockets:,}, where nothing else is said; the floor always over as many."
         ),
         (
             "Latencies are of an open loop and count from when the schedule had the tap due. Saturation is a closed"

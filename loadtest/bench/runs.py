@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from loadtest.bench import servers
-from loadtest.bench.plan import FAIR_SHARE, FANOUT_BYTES, FANOUT_RATE, GROWTH_RATE, Plan, duration_s
+from loadtest.bench.plan import FAIR_SHARE, FANOUT_BYTES, FANOUT_RATE, GROWTH_RATE, STORM_AT_ONCE, Plan, duration_s
 from loadtest.bench.servers import Server, Setup
 from loadtest.own_server import ROOT, LoadTestError, end_process
 
@@ -64,7 +64,7 @@ def swarm(
     command = [sys.executable, "-m", "loadtest.swarm", "--url", server.url, "--connections", str(connections)]
     command += ["--pid", str(server.pid), *(["--hello", str(server.hello)] if server.hello else ["--plain"])]
     if server.page_url:
-        command += ["--metrics-url", f"{server.page_url}metrics", "--watch-children"]
+        command += ["--at-once", str(STORM_AT_ONCE), "--metrics-url", f"{server.page_url}metrics", "--watch-children"]
     process = subprocess.Popen(  # noqa: S603 - our own command
         [*command, *phases],
         cwd=ROOT,
@@ -136,6 +136,11 @@ def _settings(setup: Setup, transport: str, *, null_sink: bool) -> dict[str, str
 def _floor(setup: Setup, plan: Plan) -> Result:
     with servers.floor(setup) as server:
         results = {"many": swarm(server, plan.sockets, plan.floor_phases())}
+        results["portable"] = results["many"]  # what the portable transport is compared with: as many sockets
+        if plan.portable_sockets != plan.sockets:
+            results["portable"] = swarm(server, plan.portable_sockets, [plan.saturation()])
+        if not plan.quick:
+            results["growth"] = _growth(server, plan)
     with servers.floor(setup) as server:
         results["few"] = swarm(server, plan.few, [plan.pipelined()])
     with servers.floor(setup, "--fanout", str(FANOUT_RATE), str(FANOUT_BYTES)) as server:
@@ -161,23 +166,26 @@ def _game(setup: Setup, plan: Plan, transport: str) -> Result:
     is_gateway = transport == "gateway"
     is_ours = is_gateway or not setup.has_gateway
     phases = plan.gateway_phases() if is_gateway else plan.portable_phases()
-    players = plan.players if is_gateway else plan.sockets
+    sockets = plan.sockets if is_gateway else plan.portable_sockets
+    players = plan.players if is_gateway else max(sockets, plan.few)
     with servers.game(setup, transport, _settings(setup, transport, null_sink=True), players) as server:
-        results: Result = {"ready_s": server.ready_s, "many": swarm(server, plan.sockets, phases)}
+        results: Result = {"ready_s": server.ready_s, "many": swarm(server, sockets, phases)}
         results["few"] = swarm(server, plan.few, [plan.pipelined()])
         if is_ours:
             saturation = phase_of(results["many"], "saturation")
             rate = max(100.0, FAIR_SHARE * (saturation["per_s"] if saturation else 0.0))
             health: list[float] = []
             results["fair"] = swarm(
-                server, plan.sockets, [plan.open_loop(rate, "fair")], while_it_runs=lambda: _ask_health(server, health)
+                server, sockets, [plan.open_loop(rate, "fair")], while_it_runs=lambda: _ask_health(server, health)
             )
             results["health_ms"] = health
         if is_gateway:
-            results["growth"] = {
-                str(at): swarm(server, at, [plan.open_loop(GROWTH_RATE, "growth")]) for at in plan.growth
-            }
+            results["growth"] = _growth(server, plan)
     return results
+
+
+def _growth(server: Server, plan: Plan) -> Result:
+    return {str(at): swarm(server, at, [plan.open_loop(GROWTH_RATE, "growth")]) for at in plan.growth}
 
 
 def _flush(setup: Setup, plan: Plan, transport: str) -> Result:
