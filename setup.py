@@ -14,6 +14,8 @@ from pathlib import Path
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+# The load generator's are for Linux, and no part of an installation.
+PACKAGES = ["hotpath", "loadtest"] if sys.platform == "linux" and "--inplace" in sys.argv else ["hotpath"]
 DEBUG, ASAN, ANNOTATE, COVERAGE = (
     os.environ.get(f"HOTPATH_{name}") == "1" for name in ("DEBUG", "ASAN", "ANNOTATE", "COVERAGE")
 )
@@ -43,7 +45,8 @@ extensions = [
         extra_link_args=SANITIZERS,
         define_macros=[("CYTHON_TRACE_NOGIL", "1")] if COVERAGE else [],
     )
-    for source in sorted(Path("hotpath").glob("_*_c.pyx"))
+    for package in PACKAGES
+    for source in sorted(Path(package).glob("_*_c.pyx"))
     if sys.platform == "linux" or source.stem not in EPOLL
 ]
 

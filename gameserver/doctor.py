@@ -14,7 +14,11 @@ from gameserver.errors import OperatorError
 from gameserver.file_limit import advice, attainable_files
 from gameserver.settings import Settings, load_settings, setting_sources, unknown_variables
 
-EXTENSIONS = ("rules", "player_state", "tap_codec", "rate_limit")
+EXTENSIONS = (
+    *("rules", "player_state", "player_writes", "tap_codec", "tap_path", "rate_limit", "outbox"),
+    *("frame_codec", "websocket"),
+    *(("connection", "gateway") if sys.platform == "linux" else ()),
+)
 
 
 class Verdict(enum.StrEnum):

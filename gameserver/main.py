@@ -6,10 +6,8 @@ every actor written and given up → services, HTTP, database. Each layer is a n
 """
 
 import functools
-import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
@@ -24,6 +22,7 @@ from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
 from gameserver.actors.schedule import keep_emission
 from gameserver.actors.tally import tap_statistics
+from gameserver.addresses import Addresses, port_of, reachable
 from gameserver.clock import Clock, SystemClock
 from gameserver.edge.admission import Admission
 from gameserver.edge.counters import Counters
@@ -31,6 +30,7 @@ from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
 from gameserver.edge.surroundings import Surroundings
+from gameserver.edge.tls import tls_context
 from gameserver.edge.upgrade import PATH
 from gameserver.errors import OperatorError
 from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
@@ -40,7 +40,7 @@ from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
 from gameserver.schema import located, prepare_schema
-from gameserver.settings import Settings, signing_keys
+from gameserver.settings import FlushTarget, Settings, signing_keys
 from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
 from hotpath.tap_path import Tally
@@ -49,6 +49,7 @@ from persistence import economy_store, player_store
 from persistence.account_store import AccountStore
 from persistence.embedded import Embedded
 from persistence.errors import DatabaseUnavailable, PersistenceError, SetupFailed
+from persistence.flush_sink import NullSink, PostgresSink
 from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
@@ -61,16 +62,6 @@ DATABASE_CHECK_S = 1.0  #: between two looks whether the embedded PostgreSQL sti
 HTTP_GRACE_S = 2.0  #: for requests that are being answered when the server stops
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where everything is, for people."""
-
-    page: str
-    docs: str
-    socket: str
-    data: str
 
 
 def run_server(settings: Settings, announce: Callable[[Addresses], None]) -> int:
@@ -176,7 +167,7 @@ class Node:
             watermark=lambda: self._write_behind.watermark(),  # noqa: PLW0108 - it is built below, with the lease's run
         )
         self._write_behind = WriteBehind(
-            database,
+            NullSink() if settings.flush_sink is FlushTarget.NULL else PostgresSink(database),
             node_run=self._lease.node_run,
             lanes=LANES,
             flush_ms=settings.flush_ms,
@@ -372,31 +363,3 @@ class Node:
         self._metrics.add("write_behind", self._write_behind.statistics)
         self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)
-
-
-def reachable(bound_host: str, asked_host: str) -> str:
-    """The host of an address that a browser can open; `asked_host` where the port is open on every address."""
-    host = asked_host if bound_host in ("", "0.0.0.0", "::") else bound_host  # noqa: S104 - compared, not bound
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-def port_of(listeners: Sequence[trio.SocketListener]) -> int:
-    """The port that was bound."""
-    port: int = listeners[0].socket.getsockname()[1]
-    return port
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """For TLS inside the process; None where no certificate is set.
-
-    Raises:
-        OperatorError: the files cannot be read or do not belong together.
-    """
-    if settings.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise OperatorError(f"GAME_TLS_CERT and GAME_TLS_KEY cannot be used: {error}.") from None
-    return context

@@ -51,6 +51,13 @@ class LogFormat(enum.StrEnum):
     JSON = "json"  #: for machines
 
 
+class FlushTarget(enum.StrEnum):
+    """Where write-behind goes."""
+
+    POSTGRES = "postgres"  #: the database
+    NULL = "null"  #: nowhere: to measure everything but the database
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside; `GAME_` + the field's name in capitals."""
 
@@ -103,6 +110,9 @@ class Settings(BaseSettings):
     emission_scale_pt: int = Field(10**9, ge=1, le=9 * 10**14, description="tokens after which emission has halved")
     log_format: LogFormat = Field(LogFormat.TEXT, description="text or json")
     flush_ms: int = Field(250, ge=1, le=250, description="longest wait before state is written")
+    flush_sink: FlushTarget = Field(
+        FlushTarget.POSTGRES, description="postgres; null forgets what players do: for measurements in dev"
+    )
 
     _from_command_line: frozenset[str] = PrivateAttr(frozenset())
 
@@ -163,6 +173,8 @@ class Settings(BaseSettings):
         for name, token in (("BOT_TOKEN", self.bot_token), ("BOT_TOKEN_PREVIOUS", self.bot_token_previous)):
             if token and token.get_secret_value() and not _BOT_TOKEN.match(token.get_secret_value()):
                 found.append(f"{PREFIX}{name} is not a bot token (<number>:<35 characters>); Telegram login is off.")
+        if self.flush_sink is FlushTarget.NULL:
+            found.append(f"{PREFIX}FLUSH_SINK=null forgets what players do, which is for measurements in dev only.")
         if not self.is_dev:
             if not self.bot_tokens:
                 found.append(f"{PREFIX}BOT_TOKEN must be set in production.")

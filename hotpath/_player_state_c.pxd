@@ -2,6 +2,9 @@
 
 from libc.stdint cimport int64_t, uint32_t
 
+cdef enum:
+    COLUMNS = 21  # stored fields of a player: the length of COLUMN_NAMES
+
 
 cdef class World:
     cdef int64_t _emission_bp
@@ -43,6 +46,8 @@ cdef class PlayerState:
     cdef int64_t multiplier(self, int64_t now_ms, World world) noexcept nogil
     cdef int64_t tap(self, int64_t claimed, int64_t now_ms, World world) noexcept nogil
     cdef void become(self, PlayerState snapshot) noexcept nogil
+    # The C side of columns: writes COLUMNS integers.
+    cdef void copy_columns(self, int64_t* values) noexcept nogil
 
     cpdef void reopen_bucket(self, int64_t now_ms) noexcept nogil
     cpdef void fill_energy(self, int64_t now_ms) noexcept nogil

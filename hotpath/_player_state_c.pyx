@@ -237,12 +237,32 @@ cdef class PlayerState:
 
     def columns(self):
         """The stored fields, in the order of `COLUMN_NAMES`."""
-        return (
-            self.balance_mpt, self.unposted_mpt, self.lifetime_mpt, self.xp, self.taps, self.tap_level,
-            self.energy_cap_level, self.energy_regen_level, self.offline_level, self.energy_ue, self.energy_at_ms,
-            self.bucket_mt, self.bucket_at_ms, self.combo, self.last_tap_at_ms, self.tap_carry, self.raw_day,
-            self.raw_today_mpt, self.streak_days, self.double_until_ms, self.last_seen_ms,
-        )
+        cdef int64_t[COLUMNS] values
+        self.copy_columns(values)
+        return tuple([values[i] for i in range(COLUMNS)])
+
+    cdef void copy_columns(self, int64_t* values) noexcept nogil:
+        values[0] = self.balance_mpt
+        values[1] = self.unposted_mpt
+        values[2] = self.lifetime_mpt
+        values[3] = self.xp
+        values[4] = self.taps
+        values[5] = self.tap_level
+        values[6] = self.energy_cap_level
+        values[7] = self.energy_regen_level
+        values[8] = self.offline_level
+        values[9] = self.energy_ue
+        values[10] = self.energy_at_ms
+        values[11] = self.bucket_mt
+        values[12] = self.bucket_at_ms
+        values[13] = self.combo
+        values[14] = self.last_tap_at_ms
+        values[15] = self.tap_carry
+        values[16] = self.raw_day
+        values[17] = self.raw_today_mpt
+        values[18] = self.streak_days
+        values[19] = self.double_until_ms
+        values[20] = self.last_seen_ms
 
     def snapshot(self):
         """An independent copy, for `restore`."""

@@ -35,17 +35,18 @@ class Flushable(Protocol):
 class DirtySet:
     """An ordered set of `Flushable`, by identity."""
 
-    __slots__ = ("_since_s", "_urgent")
+    __slots__ = ("_urgent", "since_s")
 
     def __init__(self) -> None:
-        self._since_s: dict[Flushable, float] = {}
+        #: each with the time it became dirty, Trio's clock, the longest waiting first; to be added to, once each
+        self.since_s: dict[Flushable, float] = {}
         self._urgent: dict[Flushable, None] = {}
 
     def __len__(self) -> int:
-        return len(self._since_s)
+        return len(self.since_s)
 
     def __contains__(self, flushable: Flushable) -> bool:
-        return flushable in self._since_s
+        return flushable in self.since_s
 
     @property
     def has_urgent(self) -> bool:
@@ -55,21 +56,29 @@ class DirtySet:
     @property
     def oldest_s(self) -> float:
         """When the longest waiting became dirty, Trio's clock; infinity when empty."""
-        return next(iter(self._since_s.values()), math.inf)
-
-    def add(self, flushable: Flushable, now_s: float) -> None:
-        """Put it at the end; the caller has seen that it is not in yet."""
-        self._since_s[flushable] = now_s
+        return next(iter(self.since_s.values()), math.inf)
 
     def hurry(self, flushable: Flushable) -> None:
         """Let it be among the next taken."""
         self._urgent[flushable] = None
 
-    def take(self, limit: int) -> dict[Flushable, float]:
-        """Remove up to `limit`, urgent ones first, and return them with the time they became dirty."""
-        chosen = dict.fromkeys(itertools.islice(self._urgent, limit))
-        if len(chosen) < limit:
-            chosen |= dict.fromkeys(itertools.islice(self._since_s, limit))
-        for flushable in chosen:
-            self._urgent.pop(flushable, None)
-        return {flushable: self._since_s.pop(flushable) for flushable in itertools.islice(chosen, limit)}
+    def take(self, limit: int) -> tuple[list[Flushable], float]:
+        """Remove up to `limit`, urgent ones first.
+
+        Returns:
+            They, and when the longest waiting of them became dirty; infinity where there is none.
+        """
+        since_s = self.since_s
+        if self._urgent:
+            taken = list(itertools.islice(self._urgent, limit))
+            for flushable in taken:
+                del self._urgent[flushable]
+            urgent = set(taken)
+            others = (flushable for flushable in since_s if flushable not in urgent)
+            taken += itertools.islice(others, limit - len(taken))
+        else:
+            taken = list(itertools.islice(since_s, limit))
+        oldest_s = min([since_s[flushable] for flushable in taken], default=math.inf)
+        for flushable in taken:
+            del since_s[flushable]
+        return taken, oldest_s

@@ -6,10 +6,8 @@ converts, so that no date object is ever made on the way.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import attrgetter
 
-from persistence.array_literals import integers
-from persistence.records import PlayerColumns, PlayerWrites
+from persistence.records import PlayerColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ def _day(field: str) -> _Column:
     return _Column(field, "integer", field, "({} - date 'epoch')", "(date 'epoch' + {})")
 
 
-#: in the order of the fields of `PlayerColumns`
+#: in the order of the fields of `PlayerColumns` and of `hotpath.player_state.COLUMN_NAMES`
 COLUMNS: tuple[_Column, ...] = (
     _integer("balance_mpt"),
     _integer("unposted_mpt"),
@@ -67,17 +65,10 @@ ASSIGNMENTS = ", ".join(f"{column.name} = {column.write.format(f'w.{column.field
 #: the border's names, as column names of `w`
 FIELDS = ", ".join(column.field for column in COLUMNS)
 
-_fields_of = attrgetter(*(column.field for column in COLUMNS))
-
 
 def array_parameters(first: int) -> str:
     """`$4::text::bigint[], $5::text::bigint[], …`: one array per column, numbered from `first`."""
     return ", ".join(f"${number}::text::{column.sql_type}[]" for number, column in enumerate(COLUMNS, start=first))
-
-
-def column_arrays(writes: Sequence[PlayerWrites]) -> list[str]:
-    """The values of all columns, an array per column, each in the order of `writes`; at least one of them."""
-    return [integers(values) for values in zip(*[_fields_of(write.columns) for write in writes], strict=True)]
 
 
 def columns_from(values: Sequence[int]) -> PlayerColumns:

@@ -2,11 +2,28 @@
 
 Times are integers in milliseconds since 1970-01-01 UTC (0 = never), days are days since then; the SQL converts to
 `timestamptz` and `date`. Money is in mPT (1 000 mPT = 1 power token).
+
+`PlayerWrites`, of which a busy node makes tens of thousands a second, is compiled: `hotpath.player_writes`.
 """
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from uuid import UUID
+
+from hotpath.player_writes import PlayerWrites
+
+__all__ = [
+    "Account",
+    "FlushWatermark",
+    "GrantKind",
+    "GrantRow",
+    "LedgerKind",
+    "LedgerPosting",
+    "LoadedPlayer",
+    "OwnedElsewhere",
+    "PlayerColumns",
+    "PlayerWrites",
+]
 
 
 class Account(enum.StrEnum):
@@ -100,21 +117,6 @@ class LedgerPosting:
     amount_mpt: int  #: not 0
     balance_after_mpt: int  #: the player's posted balance (balance − unposted) after this posting
     at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class PlayerWrites:
-    """Everything the turns of one player wrote since the last flush; committed whole or not at all."""
-
-    player_id: int
-    owner_epoch: int
-    columns: PlayerColumns
-    minted_mpt: int  #: gross minted by these turns, unposted included
-    burned_mpt: int
-    cursors: dict[bytes, int] = field(default_factory=dict)  #: only those that moved
-    postings: tuple[LedgerPosting, ...] = ()
-    applied_grants: tuple[int, ...] = ()  #: ids of `player_grants` rows used up
-    release: bool = False  #: last flush of a passivating actor: clears `owner_node`
 
 
 @dataclass(frozen=True, slots=True)

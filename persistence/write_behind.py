@@ -1,8 +1,8 @@
 """Write-behind: players change in memory, and the database follows within `flush_ms`.
 
-Players are dealt to lanes by id. A lane has one connection and at most one transaction in flight, and ends one before
-it takes the next, so the flushes of a player cannot overtake each other. While a lane writes, or waits for a database
-that is away, its players go on changing; what they change meanwhile is one later write.
+Players are dealt to lanes by id. A lane has at most one transaction in flight, and ends it before it takes the next, so
+the flushes of a player cannot overtake each other. While a lane writes, or waits for a database that is away, its
+players go on changing; what they change meanwhile is one later write.
 
 What can become of a batch:
 
@@ -15,6 +15,7 @@ What can become of a batch:
 import itertools
 import logging
 import math
+import operator
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,18 +25,17 @@ import trio
 
 from persistence.dirty_set import DirtySet, Flushable
 from persistence.errors import DatabaseUnavailable, OutcomeUnknown
-from persistence.flush_transaction import write_batch
-from persistence.postgres import Database, DedicatedConnection
+from persistence.flush_sink import FlushLane, FlushSink
 from persistence.records import FlushWatermark, PlayerWrites
 
-BATCH_PLAYERS = 500  #: one statement for 10 000 rows would hold the loop for 20 ms
-PLAYERS_AT_ONCE = 100  #: asked for their writes, or told of their fate, before others get a turn
+BATCH_PLAYERS = 500  #: asked, written and told without a pause: about 1 ms of the loop in all
 DIRTY_PLAYERS_MAX = 200_000  #: beyond it nothing more is accepted while the database is away
 DIRTY_AGE_MAX_S = 60.0  #: nor when the oldest change has waited that long
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 2.0
 
 log = logging.getLogger(__name__)
+_player_id = operator.attrgetter("player_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +53,11 @@ class WriteBehindStatistics:
 
 
 class _Lane:
-    """The players of one connection."""
+    """A part of the players."""
 
     def __init__(self) -> None:
         self.dirty = DirtySet()
-        self.in_flight: dict[Flushable, float] = {}
+        self.in_flight: list[Flushable] = []
         self.in_flight_since_s = math.inf  #: when the longest waiting of them became dirty
         self.bell = trio.Event()  #: something may be due; replaced after each ring
         self.landed = trio.Event()  #: the batch in flight has ended; replaced after each
@@ -69,14 +69,12 @@ class _Lane:
         return min(self.dirty.oldest_s, self.in_flight_since_s)
 
     def take_off(self, limit: int) -> None:
-        self.in_flight = self.dirty.take(limit)
-        self.in_flight_since_s = min(self.in_flight.values(), default=math.inf)
-        self.landing = {
-            flushable: event for flushable in self.in_flight if (event := self.waiting.pop(flushable, None)) is not None
-        }
+        self.in_flight, self.in_flight_since_s = self.dirty.take(limit)
+        if self.waiting:
+            self.landing = {player: self.waiting.pop(player) for player in self.in_flight if player in self.waiting}
 
     def land(self) -> None:
-        self.in_flight = {}
+        self.in_flight = []
         self.in_flight_since_s = math.inf
         for event in (*self.landing.values(), self.landed):
             event.set()
@@ -88,7 +86,7 @@ class WriteBehind:
     """Writes dirty players to the database.
 
     Args:
-        database: where; each lane opens a connection of its own.
+        sink: where to.
         node_run: this start of the node; names its batches.
         lanes: transactions that may be in flight at once.
         flush_ms: how long a change waits for others to be written with it.
@@ -99,7 +97,7 @@ class WriteBehind:
 
     def __init__(
         self,
-        database: Database,
+        sink: FlushSink,
         *,
         node_run: UUID,
         lanes: int,
@@ -108,7 +106,7 @@ class WriteBehind:
         dirty_players_max: int = DIRTY_PLAYERS_MAX,
         dirty_age_max_s: float = DIRTY_AGE_MAX_S,
     ) -> None:
-        self._database = database
+        self._sink = sink
         self._node_run = node_run
         self._lanes = tuple(_Lane() for _ in range(lanes))
         self._flush_s = flush_ms / 1000
@@ -132,9 +130,10 @@ class WriteBehind:
     def mark_dirty(self, flushable: Flushable) -> None:
         """There is something to write. Cheap, and does nothing when it is known already."""
         lane = self._lanes[flushable.player_id % len(self._lanes)]
-        if flushable not in lane.dirty:
-            lane.dirty.add(flushable, trio.current_time())
-            if len(lane.dirty) in (1, BATCH_PLAYERS):
+        since_s = lane.dirty.since_s
+        if flushable not in since_s:
+            since_s[flushable] = trio.current_time()
+            if len(since_s) in (1, BATCH_PLAYERS):
                 lane.bell.set()
 
     async def flush_now(self, flushable: Flushable) -> None:
@@ -206,14 +205,17 @@ class WriteBehind:
         return max(0.0, trio.current_time() - min([lane.oldest_s for lane in self._lanes]))
 
     async def _run_lane(self, lane: _Lane, purpose: str) -> None:
-        async with self._database.dedicated(purpose) as connection:
+        async with self._sink.lane(purpose) as written_by:
             while True:
                 await self._until_due(lane)
                 lane.take_off(BATCH_PLAYERS)
-                batch = await _take_writes(lane.in_flight)
+                players, batch = _take_writes(lane.in_flight)
                 if batch:
-                    await self._write(connection, batch)
+                    await self._write(written_by, players, batch)
+                    del players, batch  # before the next one is made, which then gets their memory
                     self._observe_flush_lag_s(trio.current_time() - lane.in_flight_since_s)
+                else:
+                    await trio.lowlevel.checkpoint()
                 lane.land()
 
     async def _until_due(self, lane: _Lane) -> None:
@@ -226,38 +228,34 @@ class WriteBehind:
             with trio.move_on_at(due_s):
                 await lane.bell.wait()
 
-    async def _write(self, connection: DedicatedConnection, batch: Sequence[tuple[Flushable, PlayerWrites]]) -> None:
+    async def _write(self, lane: FlushLane, players: Sequence[Flushable], batch: Sequence[PlayerWrites]) -> None:
         """Write a batch to its end: committed, or refused player by player."""
         self._last_number = number = next(self._numbers)
         self._unsettled.add(number)
         try:
-            ours = await self._commit(connection, number, [writes for _, writes in batch])
+            ours = await self._commit(lane, number, batch)
         except Exception as error:  # noqa: BLE001 - refused by PostgreSQL, or so malformed that it broke the flush
-            await self._reject(connection, batch, number, error)
+            await self._reject(lane, players, batch, number, error)
             return
         self._unsettled.discard(number)
         self._batches += 1
         self._rows += len(ours)
         self._fenced += len(batch) - len(ours)
-        for position, (flushable, writes) in enumerate(batch):
-            if position % PLAYERS_AT_ONCE == PLAYERS_AT_ONCE - 1:
-                await trio.lowlevel.checkpoint()
+        for position, (player, writes) in enumerate(zip(players, batch, strict=True)):
             try:
                 if position in ours:
-                    flushable.committed(writes)
+                    player.committed(writes)
                 else:
-                    flushable.fenced()
+                    player.fenced()
             except Exception:
                 log.exception("player %d broke when told of its flush", writes.player_id)
 
-    async def _commit(
-        self, connection: DedicatedConnection, number: int, writes: Sequence[PlayerWrites]
-    ) -> frozenset[int]:
+    async def _commit(self, lane: FlushLane, number: int, writes: Sequence[PlayerWrites]) -> frozenset[int]:
         """Try until there is an answer; return the positions of those written."""
         perhaps: frozenset[int] = frozenset()  # what is written, should a COMMIT without an answer have happened
         for attempt in itertools.count():
             try:
-                ours = await connection.transaction(write_batch, self._node_run, number, writes)
+                ours = await lane.write(self._node_run, number, writes, again=attempt > 0)
             except DatabaseUnavailable as error:
                 if isinstance(error, OutcomeUnknown) and isinstance(error.result, frozenset):
                     perhaps = error.result
@@ -279,8 +277,9 @@ class WriteBehind:
 
     async def _reject(
         self,
-        connection: DedicatedConnection,
-        batch: Sequence[tuple[Flushable, PlayerWrites]],
+        lane: FlushLane,
+        players: Sequence[Flushable],
+        batch: Sequence[PlayerWrites],
         number: int,
         error: Exception,
     ) -> None:
@@ -288,29 +287,29 @@ class WriteBehind:
         self._unsettled.discard(number)
         if len(batch) > 1:
             half = len(batch) // 2
-            await self._write(connection, batch[:half])
-            await self._write(connection, batch[half:])
+            await self._write(lane, players[:half], batch[:half])
+            await self._write(lane, players[half:], batch[half:])
             return
-        [(flushable, writes)] = batch
+        [player], [writes] = players, batch
         self._rejected += 1
         log.error("the writes of player %d are refused: %s", writes.player_id, error, exc_info=error)
         try:
-            flushable.rejected(writes, error)
+            player.rejected(writes, error)
         except Exception:
             log.exception("player %d broke when told of its refused writes", writes.player_id)
 
 
-async def _take_writes(flushables: Iterable[Flushable]) -> list[tuple[Flushable, PlayerWrites]]:
-    """What they have to write; one that breaks is left out and stays its actor's matter."""
-    batch = []
-    for position, flushable in enumerate(flushables, start=1):
-        if position % PLAYERS_AT_ONCE == 0:
-            await trio.lowlevel.checkpoint()
+def _take_writes(flushables: Iterable[Flushable]) -> tuple[list[Flushable], list[PlayerWrites]]:
+    """Those with something to write, by player id, and what; one that breaks is left out and its actor's matter."""
+    players: list[Flushable] = []
+    batch: list[PlayerWrites] = []
+    for flushable in sorted(flushables, key=_player_id):
         try:
             writes = flushable.take_writes()
         except Exception:
             log.exception("player %d broke when asked for its writes", flushable.player_id)
         else:
             if writes is not None:
-                batch.append((flushable, writes))
-    return batch
+                players.append(flushable)
+                batch.append(writes)
+    return players, batch

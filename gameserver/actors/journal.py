@@ -5,12 +5,17 @@ passivation (architecture §4.7: one row per player and flush would be 0.7 TB a 
 one; their keys are deterministic, so the database refuses to pay a level twice, whatever the process does.
 """
 
+from collections.abc import Iterator
+
 from gameserver.actors.lineage import Lineage
+from gameserver.clock import Clock
 from hotpath import rules
 from hotpath.player_state import PlayerState
-from persistence.records import Account, LedgerKind, LedgerPosting, PlayerColumns, PlayerWrites
+from hotpath.player_writes import Stretch
+from persistence.records import Account, LedgerKind, LedgerPosting, PlayerWrites
 
 POST_EVERY_MS = 60_000  #: tap income reaches the ledger at most this often
+SPREAD_MS = 7_919  #: so far apart post players whose ids follow each other, though they have been loaded together
 
 
 class Journal:
@@ -23,96 +28,59 @@ class Journal:
         now_ms: the present.
     """
 
-    __slots__ = (
-        "_grants",
-        "_lifetime_mpt",
-        "_lineages",
-        "_owner_epoch",
-        "_player_id",
-        "_posted_at_ms",
-        "_posted_mpt",
-        "_postings",
-        "_revision",
-        "_rewarded_level",
-    )
+    __slots__ = ("_grants", "_owner_epoch", "_player_id", "_posted_mpt", "_postings", "_stretch")
 
     def __init__(self, player_id: int, owner_epoch: int, state: PlayerState, now_ms: int) -> None:
         self._player_id = player_id
         self._owner_epoch = owner_epoch
-        self._lineages: dict[bytes, Lineage] = {}  #: that may have moved since the last take
+        self._stretch = Stretch(
+            player_id, owner_epoch, state, now_ms + POST_EVERY_MS - player_id * SPREAD_MS % POST_EVERY_MS
+        )
         self._grants: list[int] = []
         self._postings = 0
-        self._posted_at_ms = now_ms
         self._posted_mpt = state.balance_mpt - state.unposted_mpt
-        self._lifetime_mpt = state.lifetime_mpt
-        self._rewarded_level = state.level
-        self._revision = state.revision
 
     def watch(self, key: bytes, lineage: Lineage) -> None:
         """From now on operations of this lineage may be consumed: a socket has attached to it.
 
-        What has moved is seen at the next take, so an operation costs nothing here; a lineage without a socket is
-        forgotten by the first take that finds it at rest, so the old ones of a player cost nothing either.
+        What has moved is seen at the next take, so an operation costs nothing here. Those whose socket has gone and
+        whose last operation is taken are forgotten, so that the old lineages of a player cost a take nothing either.
         """
-        self._lineages[key] = lineage
+        lineages: dict[bytes, Lineage] = self._stretch.lineages
+        for old_key, old in list(lineages.items()):
+            if old.origin is None and old.cursor.applied_seq == old.cursor.taken_seq:
+                del lineages[old_key]
+        lineages[key] = lineage
 
     def grant_applied(self, grant_id: int) -> None:
         """The row of `player_grants` is used up."""
         self._grants.append(grant_id)
 
-    def take(self, state: PlayerState, now_ms: int, *, release: bool) -> PlayerWrites | None:
+    def take(self, state: PlayerState, clock: Clock, release: bool) -> PlayerWrites | None:
         """Close this stretch: its writes, or None when nothing has changed.
 
         Args:
             state: the player now; its unposted income is moved to the ledger when that is due.
-            now_ms: the present.
+            clock: for the time of what is posted.
             release: the actor is leaving: post everything and give the player up.
         """
-        moved = self._moved()
-        if not (release or moved or self._grants or state.revision != self._revision):
-            return None
-        postings = [
-            self._post(LedgerKind.LEVEL_REWARD, f"level:{self._player_id}:{level}", reward_mpt, now_ms)
-            for level in range(self._rewarded_level + 1, state.level + 1)
-            if (reward_mpt := rules.level_rewards_mpt(level - 1, level))
-        ]
-        if state.unposted_mpt and (release or now_ms - self._posted_at_ms >= POST_EVERY_MS):
-            self._posted_at_ms = now_ms
-            self._postings += 1
-            key = f"taps:{self._player_id}:{self._owner_epoch}:{self._postings}"
-            postings.append(self._post(LedgerKind.TAP_INCOME, key, state.take_unposted(), now_ms))
-        minted_mpt = state.lifetime_mpt - self._lifetime_mpt
-        writes = PlayerWrites(
-            player_id=self._player_id,
-            owner_epoch=self._owner_epoch,
-            columns=PlayerColumns(*state.columns()),
-            minted_mpt=minted_mpt,
-            burned_mpt=0,
-            cursors=moved,
-            postings=tuple(postings),
-            applied_grants=tuple(self._grants),
-            release=release,
-        )
-        for lineage in moved:
-            self._lineages[lineage].cursor.take()
+        stretch = self._stretch
+        if not (release or self._grants or stretch.owes_ledger(state)):
+            return stretch.close_if_changed(state)
+        postings = tuple(self._post_due(state, clock.now_ms(), release))
+        writes = stretch.close(state, postings, tuple(self._grants), release)
         self._grants = []
-        self._lifetime_mpt = state.lifetime_mpt
-        self._rewarded_level = state.level
-        self._revision = state.revision
         return writes
 
-    def _moved(self) -> dict[bytes, int]:
-        moved: dict[bytes, int] = {}
-        at_rest: list[bytes] = []
-        for key, lineage in self._lineages.items():
-            cursor = lineage.cursor
-            if cursor.applied_seq > cursor.taken_seq:
-                moved[key] = cursor.applied_seq
-            elif lineage.origin is None:
-                at_rest.append(key)
-        for key in at_rest:
-            del self._lineages[key]
-        return moved
+    def _post_due(self, state: PlayerState, now_ms: int, release: bool) -> Iterator[LedgerPosting]:
+        for level in range(self._stretch.level + 1, state.level + 1):
+            if reward_mpt := rules.level_rewards_mpt(level - 1, level):
+                yield self._post(LedgerKind.LEVEL_REWARD, f"level:{self._player_id}:{level}", reward_mpt, now_ms)
+        if state.unposted_mpt and (release or state.last_tap_at_ms >= self._stretch.post_at_ms):
+            self._stretch.post_at_ms = now_ms + POST_EVERY_MS
+            self._postings += 1
+            key = f"taps:{self._player_id}:{self._owner_epoch}:{self._postings}"
+            yield self._post(LedgerKind.TAP_INCOME, key, state.take_unposted(), now_ms)
 
     def _post(self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int) -> LedgerPosting:
         self._posted_mpt += amount_mpt

@@ -154,16 +154,11 @@ class PlayerActor:
     def take_writes(self) -> PlayerWrites | None:
         """Everything since the last call, to be committed whole; None when there is nothing."""
         self.state.awaiting_flush = False  # first: if this call breaks, the next change asks for another
-        return self._journal.take(self.state, self._clock.now_ms(), release=self.releasing)
+        return self._journal.take(self.state, self._clock, self.releasing)
 
     def committed(self, writes: PlayerWrites) -> None:
         """`writes` are in the database."""
-        for key, seq in writes.cursors.items():
-            lineage = self._lineages.get(key)
-            if lineage is not None:
-                lineage.cursor.confirm(seq)
-                if lineage.origin is not None:
-                    lineage.origin.durable(seq)
+        writes.confirm()
 
     def fenced(self) -> None:
         """Another owner claimed the player: nothing of this state may be written any more."""

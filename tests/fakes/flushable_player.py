@@ -41,6 +41,7 @@ class FlushablePlayer:
         self.columns = columns
         self.told: list[str] = []  #: committed, fenced, rejected, in order
         self.committed_writes: list[PlayerWrites] = []
+        self.committed_columns: list[PlayerColumns] = []
         self.errors: list[Exception] = []
         self.on_told: Callable[[], None] = lambda: None
         self._minted_mpt = 0
@@ -100,7 +101,7 @@ class FlushablePlayer:
         writes = PlayerWrites(
             player_id=self._player_id,
             owner_epoch=self.owner_epoch,
-            columns=self.columns,
+            columns=dataclasses.astuple(self.columns),
             minted_mpt=self._minted_mpt,
             burned_mpt=0,
             cursors=self._cursors,
@@ -116,6 +117,7 @@ class FlushablePlayer:
     def committed(self, writes: PlayerWrites) -> None:
         self.told.append("committed")
         self.committed_writes.append(writes)
+        self.committed_columns.append(PlayerColumns(*writes.columns))
         self.on_told()
 
     def fenced(self) -> None:

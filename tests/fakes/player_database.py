@@ -134,7 +134,8 @@ class PlayerDatabase:
     def _commit(self, row: PlayerRow, writes: PlayerWrites) -> None:
         if keys := self._ledger_keys & {posting.key for posting in writes.postings}:
             raise Rejected(f"posted twice: {keys}", sqlstate="23505", constraint="ledger_keys")
-        for name, value in dataclasses.asdict(writes.columns).items():
+        columns = PlayerColumns(*writes.columns)
+        for name, value in dataclasses.asdict(columns).items():
             low, high = FIELD_RANGES[name]
             if not low <= value <= high:
                 raise Rejected(f"{name} = {value}", sqlstate="23514")
@@ -147,11 +148,11 @@ class PlayerDatabase:
             balance_mpt += posting.amount_mpt
             if posting.amount_mpt == 0 or posting.balance_after_mpt != balance_mpt:
                 raise Rejected(f"a broken chain at {posting}", sqlstate="23514")
-        if balance_mpt != writes.columns.balance_mpt - writes.columns.unposted_mpt:
+        if balance_mpt != columns.balance_mpt - columns.unposted_mpt:
             raise Rejected("balance - unposted is not the sum of the ledger", sqlstate="23514")
         self._ledger_keys |= {posting.key for posting in writes.postings}
         row.postings += writes.postings
-        row.columns = writes.columns
+        row.columns = columns
         row.cursors |= writes.cursors
         row.minted_mpt += writes.minted_mpt
         row.owned = not writes.release

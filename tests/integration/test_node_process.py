@@ -184,6 +184,33 @@ def test_a_hanging_database_does_not_stop_the_stop(server: ServerProcess) -> Non
     wait_until_gone(frozen)
 
 
+def test_a_null_sink_says_durable_and_forgets(server: ServerProcess) -> None:
+    server.stop()
+    server.environment["GAME_FLUSH_SINK"] = "null"
+    server.start()
+    assert "GAME_FLUSH_SINK=null forgets what players do" in server.log
+    token = log_in(server, "lethe")
+
+    async def tap(client: GameClient) -> None:
+        assert (await client.hello(token, LINEAGE))["state"]["xp"] == 0
+        await client.tap(5)
+        assert await client.expect(DURABLE) == [DURABLE, 1]
+        assert (await state_of(client))["xp"] == 5
+
+    play(server, tap)
+    assert metric(server, "game_write_behind_rows") >= 1
+    assert server.stop() == 0
+    del server.environment["GAME_FLUSH_SINK"]
+    server.start()
+    token = log_in(server, "lethe")
+
+    async def look(client: GameClient) -> None:
+        welcome = await client.hello(token, LINEAGE)
+        assert (welcome["applied_seq"], welcome["state"]["xp"]) == (0, 0)
+
+    play(server, look)
+
+
 def test_readiness_metrics_and_pages(server: ServerProcess) -> None:
     assert http(server, "healthz") == (200, {"status": "ok"})
     assert http(server, "readyz") == (200, {"status": "ok"})

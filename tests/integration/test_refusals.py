@@ -168,12 +168,13 @@ def test_extensions_that_are_not_built(idle: ServerProcess, tmp_path: Path) -> N
 
 
 def test_doctor_lists_every_setting_with_its_source_and_typing_errors(idle: ServerProcess) -> None:
-    idle.environment |= {"GAME_FLUSHMS": "5", "GAME_FLUSH_MS": "100"}
+    idle.environment |= {"GAME_FLUSHMS": "5", "GAME_FLUSH_MS": "100", "GAME_FLUSH_SINK": "null"}
     done = idle.run("doctor")
     assert done.returncode == 0
     assert "GAME_FLUSHMS is not a setting" in done.stdout
     [row] = [line for line in done.stdout.splitlines() if line.split()[:1] == ["GAME_FLUSH_MS"]]
     assert row.split() == ["GAME_FLUSH_MS", "100", "environment"]
+    assert "GAME_FLUSH_SINK=null forgets what players do" in done.stdout
 
 
 def test_too_few_files_are_no_reason_not_to_serve_but_a_warning(idle: ServerProcess, tmp_path: Path) -> None:

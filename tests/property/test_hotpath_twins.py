@@ -1,6 +1,7 @@
 """hotpath: the C twin equals the readable one over the whole domain, and the rules keep their promises."""
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 
 from hotpath import (
     _player_state_py,
+    _player_writes_py,
     _rate_limit_py,
     _rules_py,
     _tap_codec_py,
     player_state,
+    player_writes,
     rate_limit,
     rules,
     tap_codec,
@@ -286,3 +289,103 @@ def test_no_clock_locks_anyone_out(limit: int, window_ms: int, moves: list[tuple
         waits_ms = [window.acquire(now_ms) for _ in range(asked)]
         assert all(0 <= wait_ms <= 2 * window_ms for wait_ms in waits_ms)
     assert window.acquire(now_ms + 2 * window_ms) == 0
+
+
+# ---- what goes to a flush
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+SEQ = st.integers(0, 2**32 - 1)
+POSTINGS = st.lists(st.integers(-(2**60), 2**60).map(lambda mpt: SimpleNamespace(amount_mpt=mpt)), max_size=3)
+WRITES = st.tuples(
+    st.one_of(st.integers(1, 2**63 - 1), INT64),
+    st.integers(0, 2**63 - 1),
+    st.tuples(*[st.one_of(st.integers(-100, 100), INT64)] * len(player_state.COLUMN_NAMES)),
+    MONEY_MPT,
+    MONEY_MPT,
+    st.dictionaries(st.one_of(st.binary(min_size=16, max_size=16), st.binary(max_size=3)), SEQ, max_size=3),
+    POSTINGS.map(tuple),
+    st.lists(INT64, max_size=2).map(tuple),
+    st.booleans(),
+)
+
+
+@given(batch=st.lists(WRITES, max_size=8))
+def test_a_batch_of_writes_becomes_the_same_texts_in_both_twins(batch: list[tuple[Any, ...]]) -> None:
+    compiled, readable = (
+        [twin.PlayerWrites(*fields) for fields in batch] for twin in (player_writes, _player_writes_py)
+    )
+    assert [repr(writes) for writes in compiled] == [repr(writes) for writes in readable]
+    for function in ("cursor_texts", "totals_mpt", "any_postings", "any_grants_or_releases"):
+        assert getattr(player_writes, function)(compiled) == getattr(_player_writes_py, function)(readable)
+    if batch:
+        assert player_writes.row_texts(compiled) == _player_writes_py.row_texts(readable)
+
+
+@example(numbers=[-(2**63), 2**63 - 1, 0, -1, 9, 10, 99, 100, 101, 999, 1_000])
+@given(numbers=st.lists(INT64, min_size=1))
+def test_integers_are_written_as_python_writes_them(numbers: list[int]) -> None:
+    columns = (0,) * len(player_state.COLUMN_NAMES)
+    [text, *_] = player_writes.row_texts([player_writes.PlayerWrites(n, 1, columns, 0, 0, {}) for n in numbers])
+    assert text == f"{{{','.join(map(str, numbers))}}}"
+
+
+class _Told:
+    """A lineage of either twin, and what its socket was told."""
+
+    def __init__(self, cursor: Any, told: list[int] | None) -> None:
+        self.cursor = cursor
+        self.origin = None if told is None else SimpleNamespace(durable=told.append)
+
+
+STRETCH_STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("tap"), st.integers(1, 40)),
+        st.tuples(st.just("advance"), st.integers(0, 3)),
+        st.tuples(st.just("watch"), st.integers(0, 3)),
+        st.tuples(st.sampled_from(("seen", "close", "close_if_changed", "confirm")), st.just(0)),
+    ),
+    max_size=30,
+)
+
+
+@given(data=st.data(), now_ms=st.integers(0, rules.MAX_TIME_MS - 10**6), steps=STRETCH_STEPS)
+def test_a_stretch_is_closed_the_same_in_both_twins(
+    data: st.DataObject, now_ms: int, steps: list[tuple[str, int]]
+) -> None:
+    fields = data.draw(players(now_ms))
+    post_at_ms = now_ms + 10_000
+    sides: list[tuple[Any, ...]] = []
+    for state_twin, writes_twin in ((player_state, player_writes), (_player_state_py, _player_writes_py)):
+        state = state_twin.PlayerState(**fields)
+        told: list[int] = []
+        lineages = [_Told(state_twin.Cursor(), None if number == 3 else told) for number in range(4)]
+        stretch = writes_twin.Stretch(7, 2, state, post_at_ms)
+        sides.append((state, state_twin.World(), told, lineages, stretch, []))
+    for step, amount in steps:
+        now_ms += 997
+        looks = []
+        for state, world, told, lineages, stretch, closed in sides:
+            match step:
+                case "tap":
+                    state.apply_taps(amount, now_ms, world)
+                case "advance":
+                    cursor = lineages[amount].cursor
+                    cursor.advance(cursor.applied_seq + 1)
+                case "watch":
+                    stretch.lineages[bytes([amount])] = lineages[amount]
+                case "seen":
+                    state.mark_seen(now_ms)
+                case "close":
+                    closed.append(stretch.close(state, (), (amount,), True))
+                case "close_if_changed":
+                    if (writes := stretch.close_if_changed(state)) is not None:
+                        closed.append(writes)
+                case "confirm":
+                    if closed:
+                        closed.pop(0).confirm()
+            cursors = [lineage.cursor for lineage in lineages]
+            seqs = [(cursor.applied_seq, cursor.taken_seq, cursor.durable_seq) for cursor in cursors]
+            looks.append(
+                (seqs, list(told), stretch.owes_ledger(state), stretch.level, [repr(writes) for writes in closed])
+            )
+        assert looks[0] == looks[1]

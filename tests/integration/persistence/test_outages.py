@@ -13,6 +13,7 @@ import trio
 
 from persistence.embedded import Embedded
 from persistence.errors import DatabaseUnavailable, OutcomeUnknown
+from persistence.flush_sink import PostgresSink
 from persistence.migrations import migrate
 from persistence.postgres import Connection, Database
 from persistence.write_behind import WriteBehind
@@ -25,7 +26,7 @@ RUN = uuid4()
 
 def write_behind_to(database: Database, *, dirty_age_max_s: float = 60.0) -> WriteBehind:
     return WriteBehind(
-        database,
+        PostgresSink(database),
         node_run=RUN,
         lanes=1,
         flush_ms=1,

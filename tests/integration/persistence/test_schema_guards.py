@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 
 from persistence.errors import Duplicate, Rejected
-from persistence.flush_transaction import write_batch
+from persistence.flush_transaction import write_by_steps
 from persistence.postgres import Connection, Database
 from tests.fakes.database_probe import assert_reconciled, claimed_players, rows
 from tests.fakes.flushable_player import FlushablePlayer
@@ -22,7 +22,7 @@ async def player(database: Database) -> FlushablePlayer:
     player.tap(500)
     writes = player.take_writes()
     assert writes is not None
-    assert await database.transaction(write_batch, RUN, 1, [writes]) == frozenset({0})
+    assert await database.transaction(write_by_steps, RUN, 1, [writes]) == frozenset({0})
     await assert_reconciled(database)
     return player
 
@@ -174,7 +174,7 @@ async def test_a_flush_stays_out_of_the_indexes(database: Database) -> None:
         for player in players:
             player.tap()
         writes = [taken for player in players if (taken := player.take_writes()) is not None]
-        await database.transaction(write_batch, RUN, batch, writes)
+        await database.transaction(write_by_steps, RUN, batch, writes)
     await rows(database, "SELECT pg_stat_force_next_flush()")
     [(updates, hot_updates)] = await rows(
         database, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'players'"

@@ -1,15 +1,18 @@
 """Write-behind against a real PostgreSQL."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 import trio
 
-from persistence import player_store
+from persistence import flush_sink, player_store
 from persistence.errors import Duplicate, Rejected
-from persistence.postgres import Database
+from persistence.flush_sink import PostgresSink
+from persistence.flush_transaction import write_at_once, write_by_steps
+from persistence.postgres import Connection, Database
 from persistence.records import Account, GrantKind, LoadedPlayer
 from persistence.write_behind import WriteBehind
 from tests.fakes.database_probe import add_node, assert_reconciled, claimed_players, rows
@@ -24,7 +27,7 @@ async def writing(
 ) -> AsyncIterator[WriteBehind]:
     lags_s: list[float] = []
     write_behind = WriteBehind(
-        database, node_run=node_run, lanes=lanes, flush_ms=flush_ms, observe_flush_lag_s=lags_s.append
+        PostgresSink(database), node_run=node_run, lanes=lanes, flush_ms=flush_ms, observe_flush_lag_s=lags_s.append
     )
     with trio.fail_after(30):
         async with trio.open_nursery() as nursery:
@@ -197,13 +200,15 @@ async def test_a_ledger_key_counts_once(database: Database) -> None:
 
 
 async def test_values_that_do_not_even_fit_the_protocol_are_refused_alone(database: Database) -> None:
-    fine, huge, broken = await claimed_players(database, 3)
+    fine, huge, broken, cut = await claimed_players(database, 4)
     fine.tap()
-    huge.change(xp=2**70)
-    broken.change(combo="many")  # type: ignore[arg-type]  # what a bug would do
+    huge.tap(seq=2**70)
+    broken.tap(seq="many")  # type: ignore[arg-type]  # what a bug would do
+    cut.tap(lineage=b"short")
     async with writing(database, lanes=1) as write_behind:
-        await flushed(write_behind, [fine, huge, broken])
-    assert (fine.told, huge.told, broken.told) == (["committed"], ["rejected"], ["rejected"])
+        await flushed(write_behind, [fine, huge, broken, cut])
+    assert [player.told for player in (fine, huge, broken, cut)] == [["committed"], *[["rejected"]] * 3]
+    assert [type(player.errors[0]) for player in (huge, broken, cut)] == [OverflowError, TypeError, Rejected]
 
 
 async def test_grants_are_used_up_once(database: Database) -> None:
@@ -262,7 +267,7 @@ async def test_flushes_of_one_player_never_overtake(database: Database) -> None:
             if taps % 3 == 0:
                 await changes.wait()
         await write_behind.flush_now(player)
-    taps_in_order = [writes.columns.taps for writes in player.committed_writes]
+    taps_in_order = [columns.taps for columns in player.committed_columns]
     assert taps_in_order == sorted(taps_in_order)
     assert taps_in_order[-1] == 59
     assert await rows(database, "SELECT taps FROM players") == [(59,)]
@@ -287,15 +292,94 @@ async def test_an_actor_that_raises_when_told_harms_nobody(
     assert [record.message for record in caplog.records] == [f"player {broken.player_id} broke when told of its flush"]
 
 
-async def test_a_batch_that_was_committed_is_not_written_again(database: Database) -> None:
+@pytest.mark.parametrize("first", ["at once", "by steps"])
+async def test_a_batch_that_was_committed_is_not_written_again(database: Database, first: str) -> None:
     """The same number again, as after a COMMIT of unknown outcome: the row is there, nothing else happens."""
-    from persistence.flush_transaction import write_batch
-
     [player] = await claimed_players(database, 1)
     player.tap()
     player.post("taps:once")
     writes = player.take_writes()
     assert writes is not None
-    assert await database.transaction(write_batch, RUN, 1, [writes]) == frozenset({0})
-    assert await database.transaction(write_batch, RUN, 1, [writes]) is None
+    if first == "at once":
+        assert await database.run(write_at_once, RUN, 1, [writes]) == frozenset({0})
+    else:
+        assert await database.transaction(write_by_steps, RUN, 1, [writes]) == frozenset({0})
+    assert await database.transaction(write_by_steps, RUN, 1, [writes]) is None
+    with pytest.raises(Rejected):
+        await database.run(write_at_once, RUN, 1, [writes])
+    await assert_reconciled(database)
+
+
+async def test_at_once_is_all_or_nothing(database: Database) -> None:
+    stale, fresh = await claimed_players(database, 2)
+    await rows(database, "UPDATE players SET owner_epoch = owner_epoch + 1 WHERE id = $1", stale.player_id)
+    for player in (stale, fresh):
+        player.tap()
+        player.post(f"taps:{player.player_id}")
+    batch = [writes for player in (stale, fresh) if (writes := player.take_writes()) is not None]
+    with pytest.raises(Rejected, match="division by zero"):
+        await database.run(write_at_once, RUN, 1, batch)
+    for table in ("write_batches", "operation_cursors", "ledger_keys", "token_transactions"):
+        assert await rows(database, f"SELECT count(*) FROM {table}") == [(0,)]
+    assert await rows(database, "SELECT sum(taps) FROM players") == [(0,)]
+    assert await database.run(write_at_once, RUN, 1, batch[1:]) == frozenset({0})
+    await assert_reconciled(database)
+
+
+async def test_a_claim_that_is_under_way_fences_a_flush_at_once_too(database: Database) -> None:
+    [player] = await claimed_players(database, 1)
+    player.tap()
+    [writes] = [player.take_writes()]
+    refused: list[Rejected] = []
+    claimed, flushing = trio.Event(), trio.Event()
+
+    async def claim(connection: Connection) -> None:
+        await connection.execute("UPDATE players SET owner_epoch = owner_epoch + 1")
+        trio_token.run_sync_soon(claimed.set)
+        while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+            pass  # until the flush waits for this row
+
+    async def flush() -> None:
+        await claimed.wait()
+        flushing.set()
+        with pytest.raises(Rejected, match="division by zero") as caught:
+            await database.run(write_at_once, RUN, 1, [writes])
+        refused.append(caught.value)
+
+    trio_token = trio.lowlevel.current_trio_token()
+    with trio.fail_after(20):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(flush)
+            await database.transaction(claim)
+    assert len(refused) == 1
+    assert await rows(database, "SELECT taps FROM players") == [(0,)]
+
+
+async def test_most_batches_are_written_at_once_and_the_others_by_steps(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways: list[str] = []
+    for way in (write_at_once, write_by_steps):
+
+        async def noted(*args: Any, way: Callable[..., Any] = way) -> object:
+            ways.append(way.__name__)
+            return await way(*args)
+
+        monkeypatch.setattr(flush_sink, way.__name__, noted)
+    plain, posting, leaving = await claimed_players(database, 3)
+    for player in (plain, posting, leaving):
+        player.tap()
+    posting.post("taps:1")
+    leaving.leave()
+    async with writing(database, lanes=1) as write_behind:
+        for player in (plain, posting, leaving):
+            await flushed(write_behind, [player])
+        assert ways == ["write_at_once", "write_at_once", "write_by_steps"]
+        [grant, *_] = next(iter((await player_store.unapplied_grants(database, node="node-1")).values()))
+        [(owner_id,)] = await rows(database, "SELECT player_id FROM player_grants WHERE id = $1", grant.id)
+        owner = next(player for player in (plain, posting) if player.player_id == owner_id)
+        owner.apply_grant(grant.id)
+        await flushed(write_behind, [owner])
+    assert ways[3:] == ["write_by_steps"]
+    assert {tuple(player.told) for player in (plain, posting, leaving)} == {("committed",), ("committed", "committed")}
     await assert_reconciled(database)

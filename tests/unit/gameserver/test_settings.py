@@ -11,6 +11,7 @@ from gameserver import settings as settings_module
 from gameserver.errors import OperatorError
 from gameserver.settings import (
     Environment,
+    FlushTarget,
     LogFormat,
     Settings,
     load_settings,
@@ -71,6 +72,7 @@ def test_defaults_are_those_of_the_protocol() -> None:
         ("GAME_LOG_FORMAT", "xml"),
         ("GAME_FLUSH_MS", "0"),
         ("GAME_FLUSH_MS", "251"),
+        ("GAME_FLUSH_SINK", "nowhere"),
     ],
 )
 def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, variable: str, value: str) -> None:
@@ -145,6 +147,18 @@ def test_what_dev_only_warns_of_stops_production(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv(name, value)
     with pytest.raises(OperatorError, match=name):
         load_settings()
+
+
+def test_production_never_forgets_what_players_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAME_FLUSH_SINK", "null")
+    settings = load_settings()
+    assert settings.flush_sink is FlushTarget.NULL
+    sentence = "GAME_FLUSH_SINK=null forgets what players do, which is for measurements in dev only."
+    assert settings.problems() == [sentence]
+    production(monkeypatch)
+    with pytest.raises(OperatorError) as raised:
+        load_settings()
+    assert str(raised.value) == sentence
 
 
 def test_a_malformed_bot_token_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:

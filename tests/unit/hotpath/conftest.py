@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 import hotpath.player_state
+import hotpath.player_writes
 import hotpath.rate_limit
 import hotpath.rules
 import hotpath.tap_codec
-from hotpath import _player_state_py, _rate_limit_py, _rules_py, _tap_codec_py
+from hotpath import _player_state_py, _player_writes_py, _rate_limit_py, _rules_py, _tap_codec_py
 
 NOON_MS = 1_767_268_800_000  # 2026-01-01 12:00 UTC
 
@@ -50,6 +51,17 @@ def rules(request: pytest.FixtureRequest) -> ModuleType:
 def player_state(request: pytest.FixtureRequest) -> ModuleType:
     module: ModuleType = request.param
     return module
+
+
+@pytest.fixture(
+    scope="session",
+    params=[(_player_writes_py, _player_state_py), (hotpath.player_writes, hotpath.player_state)],
+    ids=["py", "c"],
+)
+def writing(request: pytest.FixtureRequest) -> tuple[ModuleType, ModuleType]:
+    """`player_writes` and the `player_state` that belongs to it."""
+    modules: tuple[ModuleType, ModuleType] = request.param
+    return modules
 
 
 @pytest.fixture(scope="session", params=[_tap_codec_py, hotpath.tap_codec], ids=["py", "c"])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from persistence.array_literals import byte_strings, integers
+from persistence.array_literals import integers, texts
 
 
 @pytest.mark.parametrize(
@@ -13,7 +13,8 @@ def test_integers(values: list[int], text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "text"), [([], "{}"), ([b""], r'{"\\x"}'), ([b"\0\xff", b"a"], r'{"\\x00ff","\\x61"}')]
+    ("values", "text"),
+    [([], "{}"), ([""], '{""}'), (["taps:1:2:3", 'a"b', "c\\d,}"], r'{"taps:1:2:3","a\"b","c\\d,}"}')],
 )
-def test_byte_strings(values: list[bytes], text: str) -> None:
-    assert byte_strings(values) == text
+def test_texts(values: list[str], text: str) -> None:
+    assert texts(values) == text

@@ -10,42 +10,42 @@ def filled(count: int) -> tuple[DirtySet, list[FlushablePlayer]]:
     dirty = DirtySet()
     players = [FlushablePlayer(number) for number in range(count)]
     for number, player in enumerate(players):
-        dirty.add(player, float(number))
+        dirty.since_s[player] = float(number)
     return dirty, players
 
 
 def test_the_longest_waiting_come_first() -> None:
     dirty, players = filled(5)
-    assert dirty.take(2) == {players[0]: 0.0, players[1]: 1.0}
+    assert dirty.take(2) == ([players[0], players[1]], 0.0)
     assert (len(dirty), dirty.oldest_s) == (3, 2.0)
-    dirty.add(players[0], 9.0)
-    assert list(dirty.take(10)) == [players[2], players[3], players[4], players[0]]
+    dirty.since_s[players[0]] = 9.0
+    assert dirty.take(10) == ([players[2], players[3], players[4], players[0]], 2.0)
     assert dirty.oldest_s == math.inf
-    assert dirty.take(10) == {}
+    assert dirty.take(10) == ([], math.inf)
 
 
 def test_urgent_ones_come_before_them_and_are_urgent_once() -> None:
     dirty, players = filled(5)
     dirty.hurry(players[3])
     dirty.hurry(players[4])
-    assert list(dirty.take(3)) == [players[3], players[4], players[0]]
+    assert dirty.take(3) == ([players[3], players[4], players[0]], 0.0)
     assert not dirty.has_urgent
-    assert list(dirty.take(3)) == [players[1], players[2]]
+    assert dirty.take(3) == ([players[1], players[2]], 1.0)
 
 
 def test_more_urgent_ones_than_fit_stay_urgent() -> None:
     dirty, players = filled(3)
     for player in players[::-1]:
         dirty.hurry(player)
-    assert list(dirty.take(2)) == [players[2], players[1]]
+    assert dirty.take(2) == ([players[2], players[1]], 1.0)
     assert dirty.has_urgent
-    assert list(dirty.take(2)) == [players[0]]
+    assert dirty.take(2) == ([players[0]], 0.0)
     assert not dirty.has_urgent
 
 
 def test_two_actors_of_one_player_are_two() -> None:
     dirty = DirtySet()
     old, new = FlushablePlayer(7, owner_epoch=1), FlushablePlayer(7, owner_epoch=2)
-    dirty.add(old, 1.0)
+    dirty.since_s[old] = 1.0
     assert old in dirty
     assert new not in dirty

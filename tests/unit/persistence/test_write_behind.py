@@ -1,8 +1,8 @@
-"""The lanes' own logic, against a scripted database."""
+"""The lanes' own logic, against a scripted sink."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -10,20 +10,19 @@ import trio
 from trio.testing import MockClock
 
 from persistence.errors import DatabaseUnavailable, OutcomeUnknown, Rejected
-from persistence.postgres import Database
 from persistence.write_behind import BATCH_PLAYERS, WriteBehind
 from tests.fakes.flushable_player import FlushablePlayer
-from tests.fakes.lane_database import LaneDatabase
+from tests.fakes.scripted_sink import ScriptedSink
 
 AWAY = DatabaseUnavailable("away")
 
 
 @asynccontextmanager
 async def writing(
-    database: LaneDatabase, *, lanes: int = 1, flush_ms: int = 250, lags_s: list[float] | None = None, **caps: Any
+    sink: ScriptedSink, *, lanes: int = 1, flush_ms: int = 250, lags_s: list[float] | None = None, **caps: Any
 ) -> AsyncIterator[WriteBehind]:
     write_behind = WriteBehind(
-        cast("Database", database),
+        sink,
         node_run=uuid4(),
         lanes=lanes,
         flush_ms=flush_ms,
@@ -43,43 +42,43 @@ def dirty(write_behind: WriteBehind, *players: FlushablePlayer) -> None:
 
 
 async def test_a_change_waits_for_others_but_no_longer_than_flush_ms(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database, lags_s = LaneDatabase(), list[float]()
-    async with writing(database, lags_s=lags_s) as write_behind:
+    sink, lags_s = ScriptedSink(), list[float]()
+    async with writing(sink, lags_s=lags_s) as write_behind:
         for number in range(3):
             dirty(write_behind, FlushablePlayer(number))
             await trio.sleep(0.1)
         await trio.sleep(0.1)
-        assert database.batches == [(1, [0, 1, 2])]
+        assert sink.batches == [(1, [0, 1, 2])]
     assert lags_s == [pytest.approx(0.25)]
 
 
 async def test_players_are_dealt_to_lanes_by_id(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase()
-    async with writing(database, lanes=3) as write_behind:
+    sink = ScriptedSink()
+    async with writing(sink, lanes=3) as write_behind:
         dirty(write_behind, *[FlushablePlayer(number) for number in range(7)])
         assert await write_behind.drain(trio.current_time() + 1)
-    assert sorted(ids for _, ids in database.batches) == [[0, 3, 6], [1, 4], [2, 5]]
-    assert {number for number, _ in database.batches} == {1, 2, 3}
-    assert sorted(database.purposes) == ["flush 0", "flush 1", "flush 2"]
+    assert sorted(ids for _, ids in sink.batches) == [[0, 3, 6], [1, 4], [2, 5]]
+    assert {number for number, _ in sink.batches} == {1, 2, 3}
+    assert sorted(sink.purposes) == ["flush 0", "flush 1", "flush 2"]
 
 
 async def test_a_full_batch_does_not_wait_and_the_rest_follows_at_once(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase()
-    async with writing(database) as write_behind:
+    sink = ScriptedSink()
+    async with writing(sink) as write_behind:
         started = trio.current_time()
         dirty(write_behind, *[FlushablePlayer(number) for number in range(2 * BATCH_PLAYERS + 3)])
         await trio.testing.wait_all_tasks_blocked()
         assert trio.current_time() == started
-        assert [len(ids) for _, ids in database.batches] == [BATCH_PLAYERS, BATCH_PLAYERS]
+        assert [len(ids) for _, ids in sink.batches] == [BATCH_PLAYERS, BATCH_PLAYERS]
         await trio.sleep(0.3)
-        assert [len(ids) for _, ids in database.batches] == [BATCH_PLAYERS, BATCH_PLAYERS, 3]
+        assert [len(ids) for _, ids in sink.batches] == [BATCH_PLAYERS, BATCH_PLAYERS, 3]
 
 
 async def test_one_transaction_a_lane_and_what_changes_meanwhile_is_one_later_write(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase()
+    sink = ScriptedSink()
     player = FlushablePlayer(1)
-    async with writing(database, flush_ms=0) as write_behind:
-        database.gate = trio.Event()
+    async with writing(sink, flush_ms=0) as write_behind:
+        sink.gate = trio.Event()
         dirty(write_behind, player)
         await trio.sleep(1)
         for _ in range(10):
@@ -87,20 +86,20 @@ async def test_one_transaction_a_lane_and_what_changes_meanwhile_is_one_later_wr
             await trio.sleep(1)
         assert write_behind.statistics().dirty_players == 2  # in flight, and waiting
         assert write_behind.statistics().oldest_dirty_age_s == 11
-        database.gate.set()
+        sink.gate.set()
         await trio.sleep(1)
-    assert [writes.columns.taps for writes in player.committed_writes] == [1, 11]
-    assert database.running_max == 1
+    assert [columns.taps for columns in player.committed_columns] == [1, 11]
+    assert sink.running_max == 1
 
 
 async def test_flush_now_waits_for_what_was_marked_and_not_for_later(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase()
+    sink = ScriptedSink()
     player, other = FlushablePlayer(1), FlushablePlayer(2)
-    async with writing(database, flush_ms=60_000) as write_behind:
+    async with writing(sink, flush_ms=60_000) as write_behind:
         dirty(write_behind, other, player)
         await write_behind.flush_now(player)
         assert (player.told, other.told) == (["committed"], ["committed"])
-        database.gate = trio.Event()
+        sink.gate = trio.Event()
         dirty(write_behind, player)
         returned: list[int] = []
 
@@ -117,49 +116,49 @@ async def test_flush_now_waits_for_what_was_marked_and_not_for_later(autojump_cl
             nursery.start_soon(flush)  # both in flight and waiting
             await trio.testing.wait_all_tasks_blocked()
             assert returned == []
-            database.gate.set()
+            sink.gate.set()
         assert sorted(returned) == [2, 2, 3]
 
 
 async def test_an_unavailable_database_gets_the_same_batch_again(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase(AWAY, AWAY, AWAY)
+    sink = ScriptedSink(AWAY, AWAY, AWAY)
     player = FlushablePlayer(1)
-    async with writing(database) as write_behind:
+    async with writing(sink) as write_behind:
         dirty(write_behind, player)
         assert await write_behind.drain(trio.current_time() + 60)
         statistics = write_behind.statistics()
         assert (statistics.retries, statistics.batches, statistics.database_up) == (3, 1, True)
-    assert database.batches == [(1, [1])] * 4
+    assert sink.batches == [(1, [1])] * 4
     assert player.told == ["committed"]
 
 
 async def test_pauses_grow_are_jittered_and_stay_below_two_seconds(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase(*[AWAY] * 200)
-    async with writing(database) as write_behind:
+    sink = ScriptedSink(*[AWAY] * 200)
+    async with writing(sink) as write_behind:
         dirty(write_behind, FlushablePlayer(1))
         started = trio.current_time()
         assert await write_behind.drain(started + 1_000)
         taken_s = trio.current_time() - started
     assert 100 < taken_s < 350  # 200 pauses of about a second on average
-    assert len(database.batches) == 201
+    assert len(sink.batches) == 201
 
 
 async def test_an_unknown_outcome_that_had_committed(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
     # the answer to COMMIT was lost twice: to the write, and to the question whether it had happened
     lost = [OutcomeUnknown("lost", result=frozenset({0})), OutcomeUnknown("lost again", result=None)]
-    database = LaneDatabase(*lost, AWAY, None)
+    sink = ScriptedSink(*lost, AWAY, None)
     written, fenced = FlushablePlayer(1), FlushablePlayer(2)
-    async with writing(database) as write_behind:
+    async with writing(sink) as write_behind:
         dirty(write_behind, written, fenced)
         assert await write_behind.drain(trio.current_time() + 60)
     assert (written.told, fenced.told) == (["committed"], ["fenced"])
-    assert [number for number, _ in database.batches] == [1, 1, 1, 1]
+    assert [number for number, _ in sink.batches] == [1, 1, 1, 1]
 
 
 async def test_an_unknown_outcome_that_had_not_is_written_again(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase(OutcomeUnknown("lost", result=frozenset({0})), frozenset({1}))
+    sink = ScriptedSink(OutcomeUnknown("lost", result=frozenset({0})), frozenset({1}))
     fenced, written = FlushablePlayer(1), FlushablePlayer(2)
-    async with writing(database) as write_behind:
+    async with writing(sink) as write_behind:
         dirty(write_behind, fenced, written)
         assert await write_behind.drain(trio.current_time() + 60)
     assert (fenced.told, written.told) == (["fenced"], ["committed"])  # as the second attempt found
@@ -167,22 +166,22 @@ async def test_an_unknown_outcome_that_had_not_is_written_again(autojump_clock: 
 
 async def test_what_is_refused_is_halved_under_new_numbers(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
     refused = Rejected("no")
-    database = LaneDatabase(refused, frozenset({0, 1}), refused, AWAY, refused, frozenset({0}))
+    sink = ScriptedSink(refused, frozenset({0, 1}), refused, AWAY, refused, frozenset({0}))
     players = [FlushablePlayer(number) for number in range(4)]
-    async with writing(database) as write_behind:
+    async with writing(sink) as write_behind:
         dirty(write_behind, *players)
         assert await write_behind.drain(trio.current_time() + 60)
         assert write_behind.watermark().settled_batch == 5
         assert write_behind.statistics().rejected == 1
-    assert database.batches == [(1, [0, 1, 2, 3]), (2, [0, 1]), (3, [2, 3]), (4, [2]), (4, [2]), (5, [3])]
+    assert sink.batches == [(1, [0, 1, 2, 3]), (2, [0, 1]), (3, [2, 3]), (4, [2]), (4, [2]), (5, [3])]
     assert [player.told for player in players] == [["committed"], ["committed"], ["rejected"], ["committed"]]
     assert players[2].errors == [refused]
 
 
 async def test_a_bug_of_ours_in_the_flush_is_contained_like_a_refusal(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase(KeyError("bug"), KeyError("bug"))
+    sink = ScriptedSink(KeyError("bug"), KeyError("bug"))
     players = [FlushablePlayer(number) for number in range(2)]
-    async with writing(database) as write_behind:
+    async with writing(sink) as write_behind:
         dirty(write_behind, *players)
         assert await write_behind.drain(trio.current_time() + 60)
         dirty(write_behind, *players)
@@ -191,17 +190,17 @@ async def test_a_bug_of_ours_in_the_flush_is_contained_like_a_refusal(autojump_c
 
 
 async def test_nothing_more_is_accepted_when_too_many_wait_or_too_long(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase()
-    database.gate = trio.Event()
-    async with writing(database, dirty_players_max=3, dirty_age_max_s=60) as write_behind:
+    sink = ScriptedSink()
+    sink.gate = trio.Event()
+    async with writing(sink, dirty_players_max=3, dirty_age_max_s=60) as write_behind:
         dirty(write_behind, FlushablePlayer(1), FlushablePlayer(2))
         assert write_behind.accepting
         dirty(write_behind, FlushablePlayer(3))
         assert not accepting(write_behind)
-        database.gate.set()
+        sink.gate.set()
         await trio.sleep(1)
         assert accepting(write_behind)
-        database.gate = trio.Event()
+        sink.gate = trio.Event()
         dirty(write_behind, FlushablePlayer(4))
         await trio.sleep(59)
         assert accepting(write_behind)
@@ -219,28 +218,28 @@ async def test_an_actor_that_cannot_say_what_it_writes_harms_nobody(
     autojump_clock: MockClock,  # noqa: ARG001 - no real time
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    database = LaneDatabase()
+    sink = ScriptedSink()
     broken, fine, clean = FlushablePlayer(1), FlushablePlayer(2), FlushablePlayer(3)
     broken.take_writes = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]  # a bug
-    async with writing(database) as write_behind:
+    async with writing(sink) as write_behind:
         dirty(write_behind, broken, fine)
         write_behind.mark_dirty(clean)  # nothing changed after all
         assert await write_behind.drain(trio.current_time() + 60)
-    assert database.batches == [(1, [2])]
+    assert sink.batches == [(1, [2])]
     assert (fine.told, clean.told) == (["committed"], [])
     assert [record.message for record in caplog.records] == ["player 1 broke when asked for its writes"]
 
 
 async def test_the_watermark_stops_at_the_oldest_open_batch(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
-    database = LaneDatabase()
-    async with writing(database, lanes=2, flush_ms=0) as write_behind:
+    sink = ScriptedSink()
+    async with writing(sink, lanes=2, flush_ms=0) as write_behind:
         assert write_behind.watermark().settled_batch == 0
-        database.gate = trio.Event()
+        sink.gate = trio.Event()
         dirty(write_behind, FlushablePlayer(0))
         await trio.testing.wait_all_tasks_blocked()
         dirty(write_behind, FlushablePlayer(1))
         await trio.testing.wait_all_tasks_blocked()
         assert write_behind.watermark().settled_batch == 0
-        database.gate.set()
+        sink.gate.set()
         assert await write_behind.drain(trio.current_time() + 1)
         assert write_behind.watermark().settled_batch == 2

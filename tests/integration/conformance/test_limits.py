@@ -2,7 +2,9 @@
 
 import pytest
 import trio
+import trio.testing
 
+from gameserver.settings import TransportKind
 from tests.conformance_echo import MAX_MESSAGE_BYTES, EchoServer
 from tests.fakes.echo_client import BYE, CLOSED, Frame, chops, closed, echo_socket, exchange, fragments, frame
 from tests.fakes.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
@@ -85,6 +87,27 @@ async def test_thousands_of_empty_fragments_with_pings_between(echo: EchoServer)
     middle = (frame(CONTINUATION, fin=False) * 9 + frame(PING, b"?")) * 300
     frames = await exchange(echo, [frame(TEXT, b"a", fin=False), middle, frame(CONTINUATION, b"z"), BYE])
     assert frames == [*([(PONG, b"?")] * 300), (TEXT, b"az"), CLOSED]
+
+
+@pytest.mark.parametrize("length_bytes", [100 * KIB, 4 * MIB])
+async def test_a_ping_behind_an_answer_that_is_not_yet_taken_is_answered(
+    echo: EchoServer, length_bytes: int, request: pytest.FixtureRequest
+) -> None:
+    if echo.kind is TransportKind.GATEWAY and length_bytes > MIB:
+        reason = "a gateway's connection forgets pings while the kernel does not take its answer"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason, raises=BaseExceptionGroup))
+    payload = binary(length_bytes)
+    async with echo_socket(echo) as raw:
+        await raw.send(frame(BINARY, payload) * 2)
+        await trio.testing.wait_all_tasks_blocked()  # the kernel's buffers are full of the first answer
+        await raw.send(b"".join(frame(PING, b"%d" % number) for number in range(5)))
+        await trio.testing.wait_all_tasks_blocked()
+        await raw.send(frame(TEXT, b"end") + BYE)
+        frames = await raw.frames()
+    assert described([one for one in frames if one[0] == BINARY]) == [(BINARY, length_bytes)] * 2
+    # RFC 6455, 5.5.3: of several pings that wait, answering the latest is enough.
+    assert [payload for opcode, payload in frames if opcode == PONG][-1:] == [b"4"]
+    assert frames[-2:] == [(TEXT, b"end"), CLOSED]
 
 
 @pytest.mark.slow

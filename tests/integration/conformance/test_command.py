@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 import trio
 
-from tests.conformance_echo import TRANSPORTS
+from gameserver.settings import TransportKind
 from tests.fakes.echo_client import BYE, CLOSED, frame
 from tests.fakes.raw_websocket import TEXT, request, upgraded
 
 ROOT = Path(__file__).parents[4]
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-async def test_it_serves_until_a_signal_and_ends_cleanly(transport: str, how: signal.Signals) -> None:
+async def test_it_serves_until_a_signal_and_ends_cleanly(transport: TransportKind, how: signal.Signals) -> None:
     command = [sys.executable, "-m", "tests.conformance_echo", "--transport", transport, "--port", "0"]
     process = await trio.lowlevel.open_process(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL

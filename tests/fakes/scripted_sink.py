@@ -1,7 +1,7 @@
-"""A database for write-behind alone: each transaction gets the next scripted outcome."""
+"""A sink for write-behind alone: each attempt to write a batch gets the next scripted outcome."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from persistence.records import PlayerWrites
 Outcome = Exception | frozenset[int] | None
 
 
-class LaneDatabase:
+class ScriptedSink:
     """Remembers the batches it was given.
 
     Args:
@@ -22,6 +22,7 @@ class LaneDatabase:
     def __init__(self, *outcomes: Outcome) -> None:
         self.outcomes = deque(outcomes)
         self.batches: list[tuple[int, list[int]]] = []  #: number and player ids of each attempt
+        self.again: list[bool] = []  #: whether each attempt was said not to be the first
         self.purposes: list[str] = []
         self.gate = trio.Event()  #: transactions wait for it
         self.gate.set()
@@ -30,14 +31,16 @@ class LaneDatabase:
         self.running_max = 0
 
     @asynccontextmanager
-    async def dedicated(self, purpose: str) -> AsyncIterator["LaneDatabase"]:
+    async def lane(self, purpose: str) -> AsyncIterator["ScriptedSink"]:
         self.purposes.append(purpose)
         yield self
 
-    async def transaction(
-        self, _work: Callable[..., object], _node_run: UUID, number: int, writes: Sequence[PlayerWrites]
+    async def write(
+        self, node_run: UUID, batch: int, writes: Sequence[PlayerWrites], *, again: bool
     ) -> frozenset[int] | None:
-        self.batches.append((number, [write.player_id for write in writes]))
+        del node_run
+        self.batches.append((batch, [write.player_id for write in writes]))
+        self.again.append(again)
         self.running += 1
         self.running_max = max(self.running_max, self.running)
         self.arrived.set()
