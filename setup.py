@@ -16,11 +16,9 @@ from setuptools import Extension, setup
 
 # The load generator's are for Linux, and no part of an installation.
 PACKAGES = ["hotpath", "loadtest"] if sys.platform == "linux" and "--inplace" in sys.argv else ["hotpath"]
-DEBUG, ASAN, ANNOTATE, COVERAGE = (
-    os.environ.get(f"HOTPATH_{name}") == "1" for name in ("DEBUG", "ASAN", "ANNOTATE", "COVERAGE")
-)
+MODES = ("DEBUG", "ASAN", "ANNOTATE", "COVERAGE")
+DEBUG, ASAN, ANNOTATE, COVERAGE = (os.environ.get(f"HOTPATH_{name}") == "1" for name in MODES)
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"] if ASAN else []
-
 EPOLL = ("_connection_c", "_gateway_c")  # which only Linux has
 directives: dict[str, object] = {"language_level": 3, "embedsignature": True}
 if DEBUG:
