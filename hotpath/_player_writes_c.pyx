@@ -9,9 +9,11 @@ from hotpath._player_state_c cimport COLUMNS, Cursor, PlayerState
 
 cdef enum:
     BEFORE_COLUMNS = 3  # id, epoch, sum of the postings
-    ROW_INTEGERS = BEFORE_COLUMNS + COLUMNS
+    ROW_INTEGERS = 24  # both; as a sum it would break the build with overflow checks
     INTEGER_MAX_CHARS = 20  # of an int64 with its sign
     LINEAGE_FRAME = 6  # what stands round one: ,"\\\\x…"
+
+assert ROW_INTEGERS == BEFORE_COLUMNS + COLUMNS
 
 cdef bytes digit_pairs = b"".join([b"%02d" % pair for pair in range(100)])
 cdef char[200] DIGIT_PAIRS
@@ -164,7 +166,7 @@ cdef char* put_integer(char* at, int64_t value) noexcept nogil:
     if value < 0:
         at[0] = c"-"
         at += 1
-        left = 0 - left  # modulo 2⁶⁴, so that the least int64 is right too
+        left = ~left + 1  # its amount, also of the least int64; `0 - left` is an overflow to who looks for them
     while left >= 100:
         pair = left % 100
         left = left // 100
