@@ -192,7 +192,7 @@ cdef str integers_text(const int64_t* values, Py_ssize_t count, Py_ssize_t strid
         at[0] = c"{"
         at += 1
     at[0] = c"}"
-    return buffer[:at + 1 - buffer].decode("ascii")
+    return buffer[:<Py_ssize_t> at + 1 - <Py_ssize_t> buffer].decode("ascii")
 
 
 cdef inline Py_ssize_t text_bytes(Py_ssize_t count) noexcept:
@@ -274,7 +274,7 @@ def cursor_texts(writes):
         at[0] = c"}"
         return (
             integers_text(numbers, count, 2, buffer),
-            lineages[:at + 1 - lineages].decode("ascii"),
+            lineages[:<Py_ssize_t> at + 1 - <Py_ssize_t> lineages].decode("ascii"),
             integers_text(numbers + 1, count, 2, buffer),
         )
     finally:
