@@ -3,10 +3,10 @@ PYTHON  ?= python3
 VENV    := .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
-SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd) setup.py
+SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd loadtest/*.pyx loadtest/*.pxd) setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format load lock clean
+.PHONY: help setup run test lint format load bench lock clean
 
 help:                      ## what can be done here
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,7 +41,7 @@ test: $(VENV)/.dev setup   ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 lint: $(VENV)/.dev setup   ## style, types, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint hotpath  # it looks for pycodestyle on the PATH
+	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint hotpath loadtest  # it looks for pycodestyle on the PATH
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 format: $(VENV)/.dev       ## put the code into its form
@@ -50,10 +50,12 @@ USERS   ?= 200
 SECONDS ?= 30
 load: $(VENV)/.dev setup   ## locust against a server of its own: USERS=200 SECONDS=30
 	@$(BIN)/python -m loadtest.report --users $(USERS) --seconds $(SECONDS)
+bench: $(VENV)/.dev setup  ## every measurement, as ratios in one run: QUICK=1 for two minutes
+	@$(BIN)/python -m loadtest.bench $(if $(QUICK),--quick) $(ARGS)
 lock:                      ## write the lock files anew (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	  --upgrade --extra build -o requirements.lock pyproject.toml
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url \
 	  -c requirements.lock --extra build --extra dev --extra loadtest -o requirements-dev.lock pyproject.toml
 clean:                     ## all that was built
-	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info hotpath/*.so
+	@rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info hotpath/*.so loadtest/*.so

@@ -7,13 +7,17 @@ Switches, each an environment variable set to 1; a build in another mode than th
 """
 
 import os
+import sys
 from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+# The load generator's are for Linux, and no part of an installation.
+PACKAGES = ["hotpath", "loadtest"] if sys.platform == "linux" and "--inplace" in sys.argv else ["hotpath"]
 DEBUG, ANNOTATE, COVERAGE = (os.environ.get(f"HOTPATH_{name}") == "1" for name in ("DEBUG", "ANNOTATE", "COVERAGE"))
 
+EPOLL = ("_connection_c", "_gateway_c")  # which only Linux has
 directives: dict[str, object] = {"language_level": 3, "embedsignature": True}
 if DEBUG:
     directives |= {"boundscheck": True, "wraparound": True, "overflowcheck": True}
@@ -36,7 +40,9 @@ extensions = [
         extra_compile_args=["-O0", "-g"] if DEBUG else ["-O3"],
         define_macros=[("CYTHON_TRACE_NOGIL", "1")] if COVERAGE else [],
     )
-    for source in sorted(Path("hotpath").glob("_*_c.pyx"))
+    for package in PACKAGES
+    for source in sorted(Path(package).glob("_*_c.pyx"))
+    if sys.platform == "linux" or source.stem not in EPOLL
 ]
 
 setup(

@@ -23,7 +23,7 @@ from gameserver.settings import LogFormat, Settings, load_settings
 from persistence.errors import PersistenceError
 
 if TYPE_CHECKING:
-    from gameserver.main import Addresses
+    from gameserver.addresses import Addresses
 
 P = ParamSpec("P")
 R = TypeVar("R")

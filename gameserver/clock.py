@@ -1,7 +1,8 @@
 """The one place that reads time; everything else is handed a `Clock`.
 
-Game rules use server wall-clock milliseconds, deadlines use Trio's monotonic clock. The wall clock may step;
-`SystemClock` never lets a step backwards through, so no rule ever sees time run backwards inside one process.
+Game rules use server wall-clock milliseconds; deadlines use a monotonic clock, Trio's or `uptime_ms`, because the wall
+clock may step, and nobody must be taken for silent by that. `SystemClock` never lets a step backwards through, so no
+rule ever sees time run backwards inside one process.
 """
 
 import time
@@ -13,6 +14,10 @@ class Clock(Protocol):
 
     def now_ms(self) -> int:
         """Milliseconds since 1970-01-01 UTC; never less than what it returned before."""
+        ...
+
+    def uptime_ms(self) -> int:
+        """Milliseconds since some moment, for deadlines; never 0, and no step of the wall clock touches it."""
         ...
 
 
@@ -31,6 +36,10 @@ class SystemClock:
             self._last_ms = now
         return self._last_ms
 
+    def uptime_ms(self) -> int:
+        """Milliseconds since about the start of the machine."""
+        return time.monotonic_ns() // 1_000_000 + 1
+
 
 class ManualClock:
     """A clock that stands where it is put: for simulations and tests.
@@ -39,15 +48,25 @@ class ManualClock:
         now_ms: where it starts, milliseconds since 1970-01-01 UTC.
     """
 
-    __slots__ = ("_now_ms",)
+    __slots__ = ("_now_ms", "_uptime_ms")
 
     def __init__(self, now_ms: int = 1_767_225_600_000) -> None:
         self._now_ms = now_ms
+        self._uptime_ms = 1_000_000
 
     def now_ms(self) -> int:
         """Where the clock stands."""
         return self._now_ms
 
+    def uptime_ms(self) -> int:
+        """How far `advance` has come, and something."""
+        return self._uptime_ms
+
     def advance(self, delta_ms: int) -> None:
-        """Move the clock by `delta_ms` milliseconds (negative: back, as a stepped clock does)."""
+        """Let `delta_ms` milliseconds pass."""
+        self._now_ms += delta_ms
+        self._uptime_ms += delta_ms
+
+    def step(self, delta_ms: int) -> None:
+        """Set the wall clock `delta_ms` milliseconds on (negative: back), without time passing."""
         self._now_ms += delta_ms

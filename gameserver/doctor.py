@@ -5,17 +5,20 @@ It works before anything is built, changes nothing, and asks a running server's 
 
 import enum
 import importlib
-import resource
 import socket
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gameserver.errors import OperatorError
+from gameserver.file_limit import advice, attainable_files
 from gameserver.settings import Settings, load_settings, setting_sources, unknown_variables
 
-EXTENSIONS = ("rules", "player_state", "player_writes", "tap_codec", "rate_limit")
-COMFORTABLE_FILES = 16_384  #: 10 000 sockets, and what the process needs besides
+EXTENSIONS = (
+    *("rules", "player_state", "player_writes", "tap_codec", "tap_path", "rate_limit", "outbox"),
+    *("frame_codec", "websocket"),
+    *(("connection", "gateway") if sys.platform == "linux" else ()),
+)
 
 
 class Verdict(enum.StrEnum):
@@ -53,8 +56,9 @@ def examine(check_database: Callable[[Settings], str]) -> tuple[list[tuple[str, 
     try:
         settings = load_settings()
     except OperatorError as error:
-        return [], [Finding("settings", Verdict.BAD, str(error)), *_machine(), *_extensions()]
-    findings = [*_settings(settings), *_machine(), *_extensions(), *_ports(settings)]
+        default = Settings.model_fields["max_sockets"].default
+        return [], [Finding("settings", Verdict.BAD, str(error)), *_machine(default), *_extensions()]
+    findings = [*_settings(settings), *_machine(settings.max_sockets), *_extensions(), *_ports(settings)]
     try:
         findings.append(Finding("database", Verdict.GOOD, check_database(settings)))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the finding
@@ -72,16 +76,14 @@ def _settings(settings: Settings) -> Iterator[Finding]:
         yield Finding("settings", Verdict.GOOD, f"complete for {settings.env}")
 
 
-def _machine() -> Iterator[Finding]:
+def _machine(max_sockets: int) -> Iterator[Finding]:
     version = ".".join(map(str, sys.version_info[:3]))
     yield Finding("python", Verdict.GOOD, version)
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= COMFORTABLE_FILES or soft == resource.RLIM_INFINITY:
-        yield Finding("open files", Verdict.GOOD, f"{soft} at once")
+    files = attainable_files()
+    if sentence := advice(files, max_sockets):
+        yield Finding("open files", Verdict.WARNING, sentence)
     else:
-        can = "" if hard == resource.RLIM_INFINITY or hard >= COMFORTABLE_FILES else f" (the hard limit is {hard})"
-        advice = f"each player's socket is one; raise it with `ulimit -n {COMFORTABLE_FILES}`{can}."
-        yield Finding("open files", Verdict.WARNING, f"at most {soft} at once; {advice}")
+        yield Finding("open files", Verdict.GOOD, f"{files} at once, enough for {max_sockets} sockets")
 
 
 def _extensions() -> Iterator[Finding]:

@@ -6,9 +6,8 @@ every actor written and given up → services, HTTP, database. Each layer is a n
 """
 
 import functools
-import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 from uuid import UUID
 
@@ -22,14 +21,20 @@ from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
 from gameserver.actors.schedule import keep_emission
-from gameserver.actors.tally import Tally
+from gameserver.actors.tally import tap_statistics
+from gameserver.addresses import Addresses, port_of, reachable
 from gameserver.clock import Clock, SystemClock
+from gameserver.edge.admission import Admission
+from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
-from gameserver.edge.session import Counters, Surroundings
+from gameserver.edge.surroundings import Surroundings
+from gameserver.edge.tls import tls_context
 from gameserver.edge.upgrade import PATH
 from gameserver.errors import OperatorError
+from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
+from gameserver.garbage import Garbage
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
@@ -38,6 +43,7 @@ from gameserver.schema import located, prepare_schema
 from gameserver.settings import FlushTarget, Settings, signing_keys
 from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
+from hotpath.tap_path import Tally
 from http_admin.app import Services, create_app
 from persistence import economy_store, player_store
 from persistence.account_store import AccountStore
@@ -56,16 +62,6 @@ DATABASE_CHECK_S = 1.0  #: between two looks whether the embedded PostgreSQL sti
 HTTP_GRACE_S = 2.0  #: for requests that are being answered when the server stops
 
 log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where everything is, for people."""
-
-    page: str
-    docs: str
-    socket: str
-    data: str
 
 
 def run_server(settings: Settings, announce: Callable[[Addresses], None]) -> int:
@@ -95,8 +91,10 @@ def _first(group: BaseExceptionGroup[Exception]) -> Exception:
 
 async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
     keys = signing_keys(settings)
-    for problem in settings.problems():
+    files = raise_file_limit(settings.max_sockets + RESERVE_FILES)
+    for problem in filter(None, [*settings.problems(), advice(files, settings.max_sockets)]):
         log.warning(problem)
+    settings = settings.model_copy(update={"max_sockets": sockets_that_fit(files, settings.max_sockets)})
     sockets = await open_port(settings.host, settings.port, "GAME_PORT")
     http_sockets = await open_port(settings.http_host, settings.http_port, "GAME_HTTP_PORT")
     with located(settings) as place:
@@ -151,7 +149,15 @@ class Node:
         self._clock: Clock = SystemClock()
         self._metrics = Metrics()
         self._world = World()
+        self._garbage = Garbage(self._metrics.gc_pauses.observe)
         self._tally = Tally()
+        self._admission = Admission(
+            settings.max_sockets,
+            settings.max_sockets_per_address,
+            settings.handshakes_per_s,
+            exempt_loopback=settings.is_dev,
+            now_s=time.monotonic,
+        )
         self._not_ready = "the server is starting"
         self._name = settings.node_name(self._port)
         self._lease = NodeLease(
@@ -241,7 +247,13 @@ class Node:
         heartbeat = Heartbeat(self._clock)
         door = LoginDoor(self._accounts, self._players, services)
         shared = Surroundings(self._clock, door, heartbeat, Counters())
-        listener = Listener(shared, allowed_origins=self._settings.origins, tls=tls_context(self._settings))
+        listener = Listener(
+            shared,
+            self._admission,
+            allowed_origins=self._settings.origins,
+            tls=tls_context(self._settings),
+            transport=self._settings.transport,
+        )
         self._expose(listener)
         with trio.CancelScope() as starting:
             outermost.start_soon(cancel_when, stop.asked, starting)
@@ -252,6 +264,7 @@ class Node:
             services.start_soon(self._deliver_grants)
             services.start_soon(self._stop_when_lease_is_lost, stop)
             services.start_soon(heartbeat.run)
+            await services.start(self._garbage.run)  # last but one: what the start leaves behind stays
             await services.start(listener.run, self._sockets)
             return listener
         return None
@@ -343,36 +356,10 @@ class Node:
         closed.set()
 
     def _expose(self, listener: Listener) -> None:
-        self._metrics.add("taps", lambda: self._tally)
+        self._metrics.add("taps", lambda: tap_statistics(self._tally))
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
+        self._metrics.add("admission", self._admission.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
+        self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)
-
-
-def reachable(bound_host: str, asked_host: str) -> str:
-    """The host of an address that a browser can open; `asked_host` where the port is open on every address."""
-    host = asked_host if bound_host in ("", "0.0.0.0", "::") else bound_host  # noqa: S104 - compared, not bound
-    return f"[{host}]" if ":" in host and not host.startswith("[") else host
-
-
-def port_of(listeners: Sequence[trio.SocketListener]) -> int:
-    """The port that was bound."""
-    port: int = listeners[0].socket.getsockname()[1]
-    return port
-
-
-def tls_context(settings: Settings) -> ssl.SSLContext | None:
-    """For TLS inside the process; None where no certificate is set.
-
-    Raises:
-        OperatorError: the files cannot be read or do not belong together.
-    """
-    if settings.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise OperatorError(f"GAME_TLS_CERT and GAME_TLS_KEY cannot be used: {error}.") from None
-    return context

@@ -4,13 +4,13 @@ A statistics dataclass becomes one metric a field, named `game_<component>_<fiel
 counters, all others gauges. What needs a distribution is a histogram that its component observes.
 """
 
+import bisect
 import dataclasses
-import gc
-import time
+import itertools
 from collections.abc import Callable, Iterator
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
@@ -18,6 +18,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FLUSH_LAG_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
 TURN_BUCKETS_S = (1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 1e-1)
 PAUSE_BUCKETS_S = (1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 1e-1, 1.0)
+GENERATIONS = 3  #: that Python's collector has
 
 
 class Metrics:
@@ -41,14 +42,8 @@ class Metrics:
             buckets=TURN_BUCKETS_S,
             registry=self._registry,
         )
-        self._gc_pause_seconds = Histogram(
-            "game_gc_pause_seconds",
-            "Pauses of Python's cyclic garbage collector.",
-            ["generation"],
-            buckets=PAUSE_BUCKETS_S,
-            registry=self._registry,
-        )
-        self._gc_started = 0.0
+        self.gc_pauses = GcPauses()
+        self._registry.register(self.gc_pauses)
 
     def add(self, component: str, statistics: Callable[[], object]) -> None:
         """Expose a component.
@@ -77,14 +72,35 @@ class Metrics:
         """Everything in Prometheus' text format."""
         return generate_latest(self._registry)
 
-    def watch_gc(self) -> Callable[[], None]:
-        """Observe the collector's pauses from now on; returns what ends it."""
-        gc.callbacks.append(self._gc_event)
-        return lambda: gc.callbacks.remove(self._gc_event)
 
-    def _gc_event(self, phase: str, info: dict[str, int]) -> None:
-        if phase == "start":
-            self._gc_started = time.perf_counter()
-        else:
-            pause_s = time.perf_counter() - self._gc_started
-            self._gc_pause_seconds.labels(str(info["generation"])).observe(pause_s)
+class GcPauses:
+    """How long Python's cyclic collector held everything up, by generation.
+
+    Not one of prometheus-client's own histograms: those take locks, and the collector, from whose inside this is told,
+    may have interrupted whoever holds them.
+    """
+
+    def __init__(self) -> None:
+        self._counts = [[0] * (len(PAUSE_BUCKETS_S) + 1) for _ in range(GENERATIONS)]
+        self._sums_s = [0.0] * GENERATIONS
+
+    def observe(self, generation: int, pause_s: float) -> None:
+        """Count one collection.
+
+        Args:
+            generation: the oldest it looked at.
+            pause_s: seconds it took.
+        """
+        self._counts[generation][bisect.bisect_left(PAUSE_BUCKETS_S, pause_s)] += 1
+        self._sums_s[generation] += pause_s
+
+    def collect(self) -> Iterator[Metric]:
+        """What prometheus-client asks for at each scrape."""
+        family = HistogramMetricFamily(
+            "game_gc_pause_seconds", "Pauses of Python's cyclic garbage collector.", labels=["generation"]
+        )
+        bounds = [*map(str, PAUSE_BUCKETS_S), "+Inf"]
+        for generation, counts in enumerate(self._counts):
+            buckets = list(zip(bounds, itertools.accumulate(counts), strict=True))
+            family.add_metric([str(generation)], buckets, self._sums_s[generation])
+        yield family

@@ -14,7 +14,7 @@ import socket
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gameserver.errors import OperatorError
@@ -34,6 +34,14 @@ class Environment(enum.StrEnum):
 
     DEV = "dev"  #: dev login open, secrets drawn
     PRODUCTION = "production"  #: no dev login, every secret given
+
+
+class TransportKind(enum.StrEnum):
+    """How players' sockets are served."""
+
+    AUTO = "auto"  #: the gateway where it can be, else the portable one
+    GATEWAY = "gateway"  #: one epoll instance for all; Linux, without TLS inside the process
+    PORTABLE = "portable"  #: trio-websocket; everywhere
 
 
 class LogFormat(enum.StrEnum):
@@ -68,6 +76,27 @@ class Settings(BaseSettings):
     )
     tls_cert: Path | None = Field(None, description="certificate chain (PEM) for TLS inside the process")
     tls_key: Path | None = Field(None, description="private key (PEM) to the certificate")
+    max_sockets: int = Field(
+        18_000,
+        ge=1,
+        le=1_000_000,
+        description="sockets at a time; 18 000 are well above what one core is meant for and fit 20 000 files",
+    )
+    max_sockets_per_address: int = Field(
+        1_000,
+        ge=0,
+        description="sockets of one IPv4 address or IPv6 /64; 0 = any number, as is right behind a proxy; off for "
+        "loopback in dev. 1 000 are more players than share a carrier's address, and few beside all",
+    )
+    handshakes_per_s: int = Field(
+        2_000,
+        ge=0,
+        description="opening handshakes a second, as many at once; 0 = any number; off for loopback in dev. "
+        "2 000 let 10 000 players back within 5 s and are less than what would fill a core",
+    )
+    transport: TransportKind = Field(
+        TransportKind.AUTO, description="how sockets are served: auto, gateway (Linux, no TLS inside) or portable"
+    )
     drain_s: float = Field(20.0, gt=0, le=600, description="seconds a stop may take")
     database_url: SecretStr | None = Field(None, description="PostgreSQL to use; unset: the embedded one")
     data_dir: Path | None = Field(None, description="folder of the embedded database and drawn secrets")
@@ -84,6 +113,8 @@ class Settings(BaseSettings):
     flush_sink: FlushTarget = Field(
         FlushTarget.POSTGRES, description="postgres; null forgets what players do: for measurements in dev"
     )
+
+    _from_command_line: frozenset[str] = PrivateAttr(frozenset())
 
     @field_validator("origins", mode="before")
     @classmethod
@@ -166,7 +197,9 @@ def load_settings(**overrides: Any) -> Settings:
         OperatorError: a value is wrong, or production lacks a secret; the sentence names the variable.
     """
     try:
-        settings = Settings(**{name: value for name, value in overrides.items() if value is not None})
+        given = {name: value for name, value in overrides.items() if value is not None}
+        settings = Settings(**given)
+        settings._from_command_line = frozenset(given)  # noqa: SLF001 - our own, kept out of the fields
     except ValidationError as error:
         first = error.errors()[0]
         name = PREFIX + str(first["loc"][0]).upper() if first["loc"] else PREFIX + "…"
@@ -182,7 +215,7 @@ def signing_keys(settings: Settings) -> dict[str, str]:
     """The JWT keys by kid, the signing one first; drawn into the data folder in dev where none are given.
 
     Raises:
-        OperatorError: the data folder cannot be written.
+        OperatorError: the data folder cannot be written, or what is in it are no keys.
     """
     if settings.jwt_keys:
         return {kid: secret.get_secret_value() for kid, secret in settings.jwt_keys.items()}
@@ -198,14 +231,25 @@ def signing_keys(settings: Settings) -> dict[str, str]:
             pass
         finally:
             draft.unlink()
-        keys: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))["jwt_keys"]
+        return _keys_in(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise OperatorError(
             f"the data folder {path.parent} cannot be used ({error.strerror}); "
             f"set {PREFIX}DATA_DIR to a writable folder."
         ) from None
-    except (ValueError, KeyError):
+    except ValueError:
         raise OperatorError(f"{path} is damaged; delete it (players log in again) and start anew.") from None
+
+
+def _keys_in(text: str) -> dict[str, str]:
+    """The keys of a `secrets.json`, as good as those of `GAME_JWT_KEYS`; ValueError where they are not."""
+    drawn = json.loads(text)
+    keys = drawn.get("jwt_keys") if isinstance(drawn, dict) else None
+    if not isinstance(keys, dict) or not keys:
+        raise ValueError("no keys")
+    for kid, secret in keys.items():
+        if not _KID.match(kid) or not isinstance(secret, str) or len(secret.encode()) < MIN_KEY_BYTES:
+            raise ValueError("a key that is none")
     return keys
 
 
@@ -213,15 +257,17 @@ def setting_sources(settings: Settings) -> list[tuple[str, str, str]]:
     """Every setting as (variable, value as shown, source); secrets are hidden. Order as declared."""
     in_file = _env_file_keys()
     rows = []
-    for name, field in Settings.model_fields.items():
+    for name in Settings.model_fields:
         variable = PREFIX + name.upper()
         value = getattr(settings, name)
-        if variable in {key.upper() for key in os.environ}:
+        if name in settings._from_command_line:  # noqa: SLF001 - our own, kept out of the fields
+            source = "command line"
+        elif variable in {key.upper() for key in os.environ}:
             source = "environment"
         elif variable in in_file:
             source = ".env"
         else:
-            source = "default" if value == field.get_default(call_default_factory=True) else "command line"
+            source = "default"
         if name == "jwt_keys":
             shown = ", ".join(f"{kid}:***" for kid in value) or "(drawn into the data folder)"
         elif isinstance(value, SecretStr):

@@ -8,8 +8,9 @@ from typing import Final
 from fastapi import FastAPI, Request
 from pydantic import BaseModel, Field
 from starlette.responses import FileResponse
+from starlette.routing import Match, Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from gameserver import __version__
 from gameserver.identity.accounts import Accounts
@@ -58,6 +59,7 @@ def create_app(services: Services) -> ASGIApp:
         description="Login, health and metrics. The game itself is played over the WebSocket.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
     )
     problems.install(app)
     app.include_router(auth_routes(services.accounts, is_dev=services.is_dev))
@@ -72,5 +74,25 @@ def create_app(services: Services) -> ASGIApp:
     async def docs() -> FileResponse:
         return FileResponse(PAGES / "api_docs.html")
 
-    app.mount("/", StaticFiles(directory=PAGES, html=True))
+    app.router.routes.append(Pages())
     return Guards(app)
+
+
+class Pages(Mount):
+    """The Mini App's files at `/`.
+
+    A plain mount there would take every path, also one that exists for another method, and call it not found. The files
+    are listed once: they come with the program.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("/", StaticFiles(directory=PAGES, html=True))
+        files = {f"/{file.relative_to(PAGES).as_posix()}" for file in PAGES.rglob("*") if file.is_file()}
+        self._paths = frozenset(files | {file.removesuffix("index.html") for file in files})
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Only what is there, and wholly only by the methods that files have."""
+        if scope["type"] != "http" or scope["path"] not in self._paths:
+            return Match.NONE, {}
+        match, child = super().matches(scope)
+        return (match if scope["method"] in ("GET", "HEAD") else Match.PARTIAL), child

@@ -1,5 +1,6 @@
 """What holds for every request: a bound on bodies, and headers that keep a browser from loading or leaking anything."""
 
+import contextlib
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
@@ -28,41 +29,55 @@ class Guards:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request; a body over `MAX_BODY_BYTES` is answered 413 without being read to its end."""
+        """Serve one request.
+
+        HEAD is answered as GET, without the body. A request's body over `MAX_BODY_BYTES` is answered 413 without being
+        read to its end.
+        """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        docs = scope["path"].startswith("/docs")
-        policy = DOCS_POLICY if docs else PAGE_POLICY
+        policy = DOCS_POLICY if scope["path"].startswith("/docs") else PAGE_POLICY
+        is_head = scope["method"] == "HEAD"
+        received_bytes = 0
+        too_large = answered = False
 
         async def send_guarded(message: Message) -> None:
+            nonlocal answered
             if message["type"] == "http.response.start":
+                answered = True
                 headers = MutableHeaders(scope=message)
                 headers["content-security-policy"] = policy
                 headers["x-content-type-options"] = "nosniff"
                 headers["referrer-policy"] = "no-referrer"
                 headers.setdefault("cache-control", "no-cache")
+            elif is_head and "body" in message:
+                message = {**message, "body": b""}
             await send(message)
 
-        received_bytes = 0
-        too_large = problem(413, f"The body may have at most {MAX_BODY_BYTES} bytes.")
+        async def send_of_app(message: Message) -> None:
+            # What it makes of a body that was cut short, FastAPI 400 for one, is not what is wrong.
+            if answered or not too_large:
+                await send_guarded(message)
 
         async def receive_guarded() -> Message:
-            nonlocal received_bytes
+            nonlocal received_bytes, too_large
             message = await receive()
             received_bytes += len(message.get("body", b""))
             if received_bytes > MAX_BODY_BYTES:
+                too_large = True
                 raise BodyTooLargeError
             return message
 
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > MAX_BODY_BYTES:
-            await too_large(scope, receive, send_guarded)
-            return
-        try:
-            await self._app(scope, receive_guarded, send_guarded)
-        except BodyTooLargeError:
-            await too_large(scope, receive, send_guarded)
+            too_large = True
+        else:
+            with contextlib.suppress(BodyTooLargeError):
+                await self._app({**scope, "method": "GET"} if is_head else scope, receive_guarded, send_of_app)
+        if too_large and not answered:
+            response = problem(413, f"The body may have at most {MAX_BODY_BYTES} bytes.")
+            await response(scope, receive, send_guarded)
 
 
 class BodyTooLargeError(Exception):

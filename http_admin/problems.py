@@ -8,6 +8,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
+from starlette.types import Scope
 
 from gameserver.errors import ErrorCode, WireError
 from gameserver.logs import get_logger
@@ -82,9 +84,12 @@ def install(app: FastAPI) -> None:
         where = ".".join(str(part) for part in first["loc"])
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}.")
 
-    async def on_http(_: Request, error: Exception) -> JSONResponse:
+    async def on_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            headers = {"allow": ", ".join(allowed_methods(app, request.scope))}
+        return problem(error.status_code, str(error.detail), headers)
 
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
         log.error("a request crashed", method=request.method, path=request.url.path, exc_info=error)
@@ -103,3 +108,14 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_bug)
+
+
+def allowed_methods(app: FastAPI, scope: Scope) -> list[str]:
+    """The methods that a path has, over all its routes; each route alone knows only its own."""
+
+    def is_there(method: str) -> bool:
+        asked = {**scope, "method": method}
+        return any(route.matches(asked)[0] is Match.FULL for route in app.router.routes)
+
+    found = [method for method in ("GET", "POST", "PUT", "PATCH", "DELETE") if is_there(method)]
+    return [*found, "HEAD"] if "GET" in found else found

@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -30,15 +31,20 @@ class OwnServer:
 
     Args:
         log_path: file for everything it writes.
+        settings: `GAME_*` variables, by their whole names, over our own.
+        core: the only one it may run on; None = any.
 
     Resources: `with` starts it and ends it whatever happens. `stop` ends it earlier and tells how.
     """
 
-    def __init__(self, log_path: Path) -> None:
+    def __init__(self, log_path: Path, settings: Mapping[str, str] | None = None, core: int | None = None) -> None:
         self._log_path = log_path
+        self._settings = dict(settings or {})
+        self._core = core
         self._data_dir = Path(tempfile.gettempdir())
         self._process: subprocess.Popen[bytes] | None = None
         self.socket_url = ""
+        self.page_url = ""
 
     @property
     def pid(self) -> int:
@@ -58,11 +64,24 @@ class OwnServer:
             LoadTestError: it does not start.
         """
         self._data_dir = Path(tempfile.mkdtemp(prefix="ppj-load-"))
+        return self._start()
+
+    def restart(self) -> None:
+        """Stop it and start it again with the same data.
+
+        Raises:
+            LoadTestError: it does not start.
+        """
+        self.stop()
+        self._start()
+
+    def _start(self) -> Self:
+        pinned = [] if self._core is None else [sys.executable, "-m", "loadtest.pinned", str(self._core)]
         try:
             with self._log_path.open("wb") as log:
                 # A group of its own: Ctrl-C is ours to handle, and ends it in order.
                 self._process = subprocess.Popen(  # noqa: S603 - our own command
-                    self._command("serve"),
+                    [*pinned, *self._command("serve")],
                     env=self._environment(),
                     cwd=self._data_dir,
                     stdin=subprocess.DEVNULL,
@@ -89,11 +108,12 @@ class OwnServer:
         """
         return None if self._process is None else end_process(self._process, STOP_S)
 
-    def make_players(self, players: int) -> list[str]:
+    def make_players(self, players: int, *, as_hello: bool = False) -> list[str]:
         """Make load-test players.
 
         Args:
             players: how many.
+            as_hello: whole HELLO payloads in hex instead of tokens.
 
         Returns:
             An access token each.
@@ -102,7 +122,7 @@ class OwnServer:
             LoadTestError: the command failed, or printed something else.
         """
         done = subprocess.run(  # noqa: S603 - our own command
-            self._command("token", "--players", str(players)),
+            self._command("token", "--players", str(players), *["--hello-hex"] * as_hello),
             env=self._environment(),
             cwd=self._data_dir,
             stdin=subprocess.DEVNULL,
@@ -128,7 +148,7 @@ class OwnServer:
             socket_url = re.search(r"^ *Game socket +(wss?://\S+)$", log, re.MULTILINE)
             page = re.search(r"^ *Play +(https?://\S+)$", log, re.MULTILINE)
             if socket_url and page and _is_ready(f"{page[1]}readyz"):
-                self.socket_url = socket_url[1]
+                self.socket_url, self.page_url = socket_url[1], page[1]
                 return
             time.sleep(POLL_S)
         raise LoadTestError(f"the server was not ready within {START_S:.0f} s:\n{self._log_tail()}")
@@ -150,6 +170,7 @@ class OwnServer:
             "GAME_HTTP_HOST": "127.0.0.1",
             "GAME_HTTP_PORT": "0",
             "GAME_DATA_DIR": str(self._data_dir),
+            **self._settings,
         }
 
 

@@ -43,7 +43,13 @@ MAX_BYTES = 1_000_000
 VENDORED = "http_admin/miniapp/vendor/"
 CLOCK = "gameserver/clock.py"
 CYTHON_MAY_IMPORT = re.compile(
-    r"hotpath(\..+)?|cython|cpython\.(buffer|bytes|exc|long|mem|object|ref)|libc\.(limits|math|stddef|stdint|stdlib|string)"
+    r"hotpath(\..+)?|cython|cpython\.(buffer|bytes|exc|long|mem|object|ref|unicode)|libc\.(limits|math|stddef|stdint|stdlib|string)"
+)
+#: The two modules whose subject is the kernel's sockets, and what they need of it.
+SOCKET_MODULES = ("hotpath/_connection_c", "hotpath/_gateway_c")
+SOCKETS = re.compile(
+    r"from libc\.errno cimport .*|from collections import deque"
+    r"|cdef extern from \"(sys/epoll|sys/eventfd|sys/socket|unistd|time)\.h\" nogil:"
 )
 #: One good plant per import contract: id → (file, line added to it, what the report then says).
 PLANTS = {
@@ -128,10 +134,15 @@ def foreign_cython_imports(text: str) -> list[str]:
 
 
 def test_cython_imports_only_hotpath_and_plain_c(tracked: list[PurePosixPath]) -> None:
-    texts = dict(sources(tracked, ".pyx", ".pxd"))
+    every = dict(sources(tracked, ".pyx", ".pxd"))
+    assert {path.parts[0] for path in every} == {"hotpath", "loadtest"}
+    texts = {path: text for path, text in every.items() if path.parts[0] == "hotpath"}
     assert texts
-    assert {path.parts[0] for path in texts} == {"hotpath"}
-    assert {str(path): found for path, text in texts.items() if (found := foreign_cython_imports(text))} == {}
+    foreign = {str(path): found for path, text in texts.items() if (found := foreign_cython_imports(text))}
+    for path, found in foreign.items():
+        if path.startswith(SOCKET_MODULES):
+            found[:] = [line for line in found if not SOCKETS.fullmatch(line)]
+    assert {path: found for path, found in foreign.items() if found} == {}
 
 
 @pytest.mark.parametrize(
@@ -303,18 +314,17 @@ def test_a_wrong_layer_map_is_found() -> None:
 
 
 FACADES = sorted(path.stem for path in (ROOT / "hotpath").glob("[!_]*.py"))
+#: What these have to do is written in an RFC, with another library as the oracle, or is the kernel's to say.
+WITHOUT_TWIN = {"connection", "frame_codec", "gateway", "websocket"}
+TWINNED = [name for name in FACADES if name not in WITHOUT_TWIN]
 
 
 def test_every_extension_has_a_facade_and_a_readable_twin() -> None:
-    assert FACADES
+    assert TWINNED
     assert sorted(path.stem for path in (ROOT / "hotpath").glob("_*_c.pyx")) == [f"_{name}_c" for name in FACADES]
-    for name in FACADES:
-        missing = [
-            part
-            for part in (f"_{name}_c.pxd", f"_{name}_c.pyi", f"_{name}_py.py")
-            if not (ROOT / "hotpath" / part).is_file()
-        ]
-        assert missing == []
+    parts = [f"_{name}_c{suffix}" for name in FACADES for suffix in (".pxd", ".pyi")]
+    parts += [f"_{name}_py.py" for name in TWINNED]
+    assert [part for part in parts if not (ROOT / "hotpath" / part).is_file()] == []
 
 
 @pytest.mark.parametrize("name", FACADES)
@@ -325,7 +335,7 @@ def test_the_facade_exposes_the_compiled_twin(name: str) -> None:
     assert [export for export in facade.__all__ if getattr(facade, export) is not getattr(compiled, export)] == []
 
 
-@pytest.mark.parametrize("name", FACADES)
+@pytest.mark.parametrize("name", TWINNED)
 def test_the_twins_have_the_same_surface(name: str) -> None:
     facade, readable = importlib.import_module(f"hotpath.{name}"), importlib.import_module(f"hotpath._{name}_py")
     assert [export for export in facade.__all__ if not hasattr(readable, export)] == []

@@ -12,12 +12,13 @@ import enum
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import trio
 
 from gameserver.clock import Clock
 from gameserver.errors import Busy, Unavailable, WireError
+from hotpath.tap_path import Gate
 
 MAILBOX_MESSAGES = 128  #: bound of an active actor's mailbox
 STASH_MESSAGES = 64  #: bound of what waits for an activation
@@ -25,6 +26,7 @@ TURNS_PER_ROUND = 64  #: queued messages handled before other tasks get their tu
 TURNS_PER_SAMPLE = 16  #: one turn in so many is timed
 BUSY_RETRY_MS = 250  #: what a peer is told to wait while the mailbox is full
 UNAVAILABLE_RETRY_MS = 1_000  #: what a peer is told to wait while nothing may change
+_NO_MESSAGES: Final["deque[Any]"] = deque(maxlen=0)  #: stands for an empty lane, so that an idle cell has none
 
 
 class Message(Protocol):
@@ -85,61 +87,96 @@ class Phase(enum.Enum):
     GONE = enum.auto()
 
 
+class Keeper(Protocol[A]):
+    """Who keeps cells, as a cell sees it."""
+
+    @property
+    def clock(self) -> Clock:
+        """Given to turns as `now_ms`."""
+        ...
+
+    @property
+    def accepting(self) -> Gate:
+        """Open while state may be changed."""
+        ...
+
+    @property
+    def observe_turn_s(self) -> Callable[[float], None]:
+        """Told what every `TURNS_PER_SAMPLE`-th turn took, in seconds."""
+        ...
+
+    def start_drain(self, cell: "Cell[A]") -> None:
+        """Start a task that calls `drain`; asked only when a mailbox stops being empty."""
+        ...
+
+    def turn_raised(self, cell: "Cell[A]", message: Message, error: Exception) -> None:
+        """A turn raised; called once for each."""
+        ...
+
+    def forward(self, cell: "Cell[A]", message: Message) -> None:
+        """Take what is delivered after the actor has gone."""
+        ...
+
+
 class Cell(Generic[A]):
     """An actor's place: its phase, mailbox and turns.
 
+    Its gate is open while a message would be handled within the call that delivers it; whoever holds the gate may
+    then do what that message would, without one (`hotpath.tap_path`).
+
     Args:
-        clock: given to turns as `now_ms`.
-        start_drain: starts a task that calls `drain`; called only when a mailbox stops being empty.
-        on_failure: the supervisor; called once for each turn that raised.
-        observe_turn_s: told what every `TURNS_PER_SAMPLE`-th turn took, in seconds.
-        forward: takes what is delivered after the actor has gone.
-        accepts_writes: whether state may be changed; asked before every turn that may, so it has to be cheap.
+        keeper: who keeps it.
+        key: by which the keeper knows it.
     """
 
     __slots__ = (
-        "_accepts_writes",
-        "_clock",
         "_control",
         "_draining",
-        "_forward",
         "_in_turn",
+        "_keeper",
         "_mailbox",
-        "_observe_turn_s",
-        "_on_failure",
-        "_start_drain",
+        "_phase",
+        "_quarantined_until_ms",
         "_turns",
         "actor",
+        "gate",
+        "key",
         "last_turn_ms",
-        "phase",
-        "quarantined_until_ms",
     )
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        start_drain: "Callable[[Cell[A]], None]",
-        on_failure: "Callable[[Cell[A], Message, Exception], None]",
-        observe_turn_s: Callable[[float], None],
-        forward: Callable[[Message], None],
-        accepts_writes: Callable[[], bool],
-    ) -> None:
-        self._clock = clock
-        self._forward = forward
-        self._accepts_writes = accepts_writes
-        self._start_drain = start_drain
-        self._on_failure = on_failure
-        self._observe_turn_s = observe_turn_s
-        self._mailbox: deque[Message] = deque()
-        self._control: deque[Message] = deque()
+    def __init__(self, keeper: Keeper[A], key: Any) -> None:
+        self._keeper = keeper
+        self.key = key
+        self._mailbox: deque[Message] = _NO_MESSAGES
+        self._control: deque[Message] = _NO_MESSAGES
         self._in_turn = False
         self._draining = False
         self.actor: A | None = None
-        self.phase = Phase.LOADING
-        self.last_turn_ms = clock.now_ms()
-        self.quarantined_until_ms = 0
+        self._phase = Phase.LOADING
+        self.gate = Gate(keeper.accepting)
+        self.last_turn_ms = keeper.clock.now_ms()
+        self._quarantined_until_ms = 0
         self._turns = 0
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is in its life."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, phase: Phase) -> None:
+        self._phase = phase
+        self._set_gate()
+
+    @property
+    def quarantined_until_ms(self) -> int:
+        """Until when writes are refused; 0 = never quarantined."""
+        return self._quarantined_until_ms
+
+    @quarantined_until_ms.setter
+    def quarantined_until_ms(self, until_ms: int) -> None:
+        self._quarantined_until_ms = until_ms
+        self._set_gate()
 
     @property
     def depth(self) -> int:
@@ -148,19 +185,21 @@ class Cell(Generic[A]):
 
     def deliver(self, message: Message) -> None:
         """Handle `message` now if nothing is before it, else queue it; refuses it when the mailbox is full."""
-        if self.phase is Phase.ACTIVE and not self._in_turn and not self._mailbox and not self._control:
+        if self._phase is Phase.ACTIVE and not (self._in_turn or self._mailbox or self._control):
             self._turn(message)
             return
-        if self.phase is Phase.GONE:
-            self._forward(message)
+        if self._phase is Phase.GONE:
+            self._keeper.forward(self, message)
             return
         if message.control:
+            self._control = self._control or deque()
             self._control.append(message)
         elif not (self._mailbox and self._mailbox[-1].merge(message)):
-            bound = MAILBOX_MESSAGES if self.phase is Phase.ACTIVE else STASH_MESSAGES
+            bound = MAILBOX_MESSAGES if self._phase is Phase.ACTIVE else STASH_MESSAGES
             if len(self._mailbox) >= bound:
                 message.refuse(Busy("too many messages wait for this player", retry_after_ms=BUSY_RETRY_MS))
                 return
+            self._mailbox = self._mailbox or deque()
             self._mailbox.append(message)
         self._wake()
 
@@ -172,14 +211,14 @@ class Cell(Generic[A]):
 
     def deliver_first(self, message: Message) -> None:
         """Put `message` before everything that waits: the rest of one whose turn raised."""
+        self._mailbox = self._mailbox or deque()
         self._mailbox.appendleft(message)
         self._wake()
 
     def take_stash(self) -> list[Message]:
         """Everything that waits, control messages first; the mailbox is empty then."""
         stash = [*self._control, *self._mailbox]
-        self._control.clear()
-        self._mailbox.clear()
+        self._control = self._mailbox = _NO_MESSAGES
         return stash
 
     async def drain(self) -> None:
@@ -189,22 +228,37 @@ class Cell(Generic[A]):
                 for _ in range(TURNS_PER_ROUND):
                     if not self._can_turn():
                         break
-                    self._turn(self._control.popleft() if self._control else self._mailbox.popleft())
+                    self._turn(self._next())
                 await trio.lowlevel.checkpoint()
         finally:
             self._draining = False
 
+    def _next(self) -> Message:
+        if self._control:
+            message = self._control.popleft()
+            self._control = self._control or _NO_MESSAGES
+        else:
+            message = self._mailbox.popleft()
+            self._mailbox = self._mailbox or _NO_MESSAGES
+        return message
+
     def _can_turn(self) -> bool:
-        return self.phase is Phase.ACTIVE and bool(self._control or self._mailbox)
+        return self._phase is Phase.ACTIVE and bool(self._control or self._mailbox)
 
     def _wake(self) -> None:
+        self._set_gate()
         if self._can_turn() and not self._draining:
             self._draining = True
-            self._start_drain(self)
+            self._keeper.start_drain(self)
+
+    def _set_gate(self) -> None:
+        waiting = self._in_turn or self._mailbox or self._control or self._quarantined_until_ms
+        self.gate.open = self._phase is Phase.ACTIVE and not waiting
 
     def _turn(self, message: Message) -> None:
-        now_ms = self._clock.now_ms()
+        now_ms = self._keeper.clock.now_ms()
         if message.writes and self._is_read_only(message, now_ms):
+            self._wake()
             return
         actor = self.actor
         assert actor is not None
@@ -215,19 +269,19 @@ class Cell(Generic[A]):
         try:
             actor.handle(message, now_ms)
         except Exception as error:  # noqa: BLE001 - the one place where a turn's bug is contained
-            self._on_failure(self, message, error)
+            self._keeper.turn_raised(self, message, error)
         finally:
             self._in_turn = False
             if started_s:
-                self._observe_turn_s(time.perf_counter() - started_s)
+                self._keeper.observe_turn_s(time.perf_counter() - started_s)
             self._wake()
 
     def _is_read_only(self, message: Message, now_ms: int) -> bool:
         """Whether state must not change now; `message` has been refused then."""
-        if now_ms < self.quarantined_until_ms:
-            wait_ms = self.quarantined_until_ms - now_ms
+        if now_ms < self._quarantined_until_ms:
+            wait_ms = self._quarantined_until_ms - now_ms
             message.refuse(Unavailable("this player is paused after repeated errors", retry_after_ms=wait_ms))
-        elif not self._accepts_writes():
+        elif not self._keeper.accepting.open:
             message.refuse(Unavailable("too much waits to be written", retry_after_ms=UNAVAILABLE_RETRY_MS))
         else:
             return False

@@ -9,20 +9,22 @@ from gameserver.actors.messages import Origin
 from gameserver.wire.messages import ErrorFrame, Result
 from gameserver.wire.ops import RESULTS_KEPT, RESULTS_KEPT_BYTES
 from hotpath.player_state import Cursor
+from hotpath.tap_path import TapLine
 
 
 class Lineage:
-    """Cursor, stored answers and present socket of one queue of operations.
+    """Cursor, stored answers and present socket of one queue of operations; `line` is there while a socket is.
 
     Args:
         applied_seq: the highest committed seq; 0 for an unknown lineage.
     """
 
-    __slots__ = ("_answer_bytes", "_answers", "cursor", "origin")
+    __slots__ = ("_answer_bytes", "_answers", "cursor", "line", "origin")
 
     def __init__(self, applied_seq: int) -> None:
         self.cursor = Cursor(applied_seq)
         self.origin: Origin | None = None
+        self.line: TapLine | None = None
         self._answers: dict[int, tuple[Result | ErrorFrame, int]] | None = None
         self._answer_bytes = 0
 

@@ -5,14 +5,18 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from gameserver.actors.actor import Message
 from gameserver.errors import WireError
 from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Position, Result, State
 from gameserver.wire.ops import CloseCode
+from hotpath.tap_path import TapLine
 from persistence.records import GrantRow
+
+if TYPE_CHECKING:
+    from hotpath._tap_path_py import TapActor
 
 MERGED_TAPS = 1_024  #: TAP frames that one waiting run holds at most
 
@@ -26,13 +30,21 @@ class Welcomed:
     durable_seq: int
     state: State
     channels: dict[str, ChannelState]
+    line: TapLine  #: by which taps may be answered without a message …
+    actor: "TapActor"  #: … and who is to be told of them
 
 
 class Origin(Protocol):
     """Where operations come from and answers go. Its methods do not raise: a turn has changed the state by then."""
 
-    #: What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None.
-    blocked: tuple[int, WireError] | None
+    @property
+    def blocked(self) -> tuple[int, WireError] | None:
+        """What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None."""
+        ...
+
+    def unblock(self) -> None:
+        """The operation has come again."""
+        ...
 
     @property
     def lineage(self) -> bytes:
@@ -46,6 +58,10 @@ class Origin(Protocol):
 
     def welcome(self, welcomed: Welcomed) -> None:
         """The attachment succeeded."""
+        ...
+
+    def detached(self) -> None:
+        """The attachment has ended: no tap may be answered by it any more."""
         ...
 
     def tapped(self, frame: bytes, durable_seq: int) -> None:

@@ -24,7 +24,6 @@ from gameserver.actors.messages import (
     Taps,
     Welcomed,
 )
-from gameserver.actors.tally import Tally
 from gameserver.clock import Clock
 from gameserver.errors import Internal, WireError
 from gameserver.logs import get_logger
@@ -33,7 +32,7 @@ from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Repeated, 
 from gameserver.wire.ops import CloseCode
 from hotpath import rules
 from hotpath.player_state import PlayerState, World
-from hotpath.tap_codec import encode_tapped
+from hotpath.tap_path import Tally, TapLine
 from persistence.records import GrantKind, GrantRow, LoadedPlayer, PlayerWrites
 
 MAX_SOCKETS = 8  #: of one player at once; the oldest goes
@@ -128,8 +127,27 @@ class PlayerActor:
     def expel(self, reason: str) -> None:
         """Tell every socket to resynchronise; its state here is not used any more."""
         for origin in list(self._origins):
+            origin.detached()
             origin.goodbye(CloseCode.RESYNC, reason)
         self._origins.clear()
+
+    # What the sockets' taps tell it
+
+    def touched(self) -> None:
+        """Something is to be written."""
+        if not self.state.awaiting_flush:
+            self.state.awaiting_flush = True
+            self._mark_dirty(self)
+
+    def announce_levels(self, before: int, now_ms: int) -> None:
+        """One `level.up` for each level passed since `before`, one `rank.up` for each rank, in order."""
+        self._tally.levels_total += self.state.level - before
+        for level in range(before + 1, self.state.level + 1):
+            reward_mpt = rules.level_rewards_mpt(level - 1, level)
+            self._publish("level.up", LevelUp(level, reward_mpt), now_ms)
+            rank = rules.rank_of(level)
+            if rank != rules.rank_of(level - 1):
+                self._publish("rank.up", RankUp(rules.RANK_NAMES[rank], level), now_ms)
 
     # What the write-behind asks of it
 
@@ -172,7 +190,7 @@ class PlayerActor:
             case Detach():
                 self._detach(message.origin)
                 self.state.mark_seen(now_ms)
-                self._mark_dirty(self)
+                self.touched()
             case Grant():
                 self._apply_grant(message.row, now_ms)
             case _:
@@ -198,31 +216,13 @@ class PlayerActor:
         lineage = self._admit(origin, seq)
         if lineage is None:
             return
-        state, cursor = self.state, lineage.cursor
-        accepted = 0
-        level = state.level
-        if seq > cursor.applied_seq:
-            accepted = state.apply_taps(count, now_ms, self._world)
-            self._consume(lineage, seq)
-            self._tally.accepted_total += accepted
-            self._tally.refused_total += count - accepted
-        else:
-            self._tally.repeated_frames_total += 1
-        origin.tapped(
-            encode_tapped(
-                seq,
-                accepted,
-                state.balance_mpt,
-                state.xp,
-                state.level,
-                state.energy(now_ms),
-                state.combo_at(now_ms),
-                cursor.durable_seq,
-            ),
-            cursor.durable_seq,
-        )
-        if state.level != level:
-            self._announce_levels(level, now_ms)
+        assert lineage.line is not None, "a lineage with a socket has its line"
+        level = self.state.level
+        if seq > lineage.cursor.applied_seq:
+            self.touched()
+        origin.tapped(lineage.line.answer(seq, count, now_ms), lineage.cursor.durable_seq)
+        if self.state.level != level:
+            self.announce_levels(level, now_ms)
 
     def _operate(self, message: Operate, now_ms: int) -> None:
         origin, seq = message.origin, message.seq
@@ -254,7 +254,7 @@ class PlayerActor:
         lineage.keep(answer, size_bytes)
         origin.reply(answer)
         if self.state.level != level:
-            self._announce_levels(level, now_ms)
+            self.announce_levels(level, now_ms)
 
     def _repeat(self, lineage: Lineage, origin: Origin, seq: int, now_ms: int) -> None:
         answer = lineage.answer(seq)
@@ -287,6 +287,7 @@ class PlayerActor:
         self._lineages[origin.lineage] = lineage  # an unused one goes with its older socket
         self._journal.watch(origin.lineage, lineage)
         lineage.origin = origin
+        lineage.line = TapLine(self.state, lineage.cursor, self._world, self._tally)
         self._origins.append(origin)
         self.state.reopen_bucket(now_ms)
         missed: list[Event] | None = None
@@ -301,6 +302,8 @@ class PlayerActor:
                 durable_seq=lineage.cursor.durable_seq,
                 state=self.snapshot(now_ms),
                 channels={CHANNEL: position},
+                line=lineage.line,
+                actor=self,
             )
         )
         for event in missed or ():
@@ -312,7 +315,8 @@ class PlayerActor:
             self._origins.remove(origin)
         lineage = self._lineages.get(origin.lineage)
         if lineage is not None and lineage.origin is origin:
-            lineage.origin = None
+            origin.detached()
+            lineage.origin = lineage.line = None
             if not lineage.cursor.applied_seq:
                 del self._lineages[origin.lineage]
 
@@ -327,18 +331,12 @@ class PlayerActor:
                 origin.refuse(seq, error)
                 return None
             if seq == blocked_seq:
-                origin.blocked = None
+                origin.unblock()
         return lineage
 
     def _consume(self, lineage: Lineage, seq: int) -> None:
         lineage.cursor.advance(seq)
-        self._touched()
-
-    def _touched(self) -> None:
-        """Something is to be written."""
-        if not self.state.awaiting_flush:
-            self.state.awaiting_flush = True
-            self._mark_dirty(self)
+        self.touched()
 
     def _apply_grant(self, grant: GrantRow, now_ms: int) -> None:
         if grant.id in self._grants:
@@ -348,17 +346,7 @@ class PlayerActor:
                 self.state.fill_energy(now_ms)
         self._grants.add(grant.id)
         self._journal.grant_applied(grant.id)
-        self._touched()
-
-    def _announce_levels(self, before: int, now_ms: int) -> None:
-        """One `level.up` for each level passed since `before`, one `rank.up` for each rank, in order."""
-        self._tally.levels_total += self.state.level - before
-        for level in range(before + 1, self.state.level + 1):
-            reward_mpt = rules.level_rewards_mpt(level - 1, level)
-            self._publish("level.up", LevelUp(level, reward_mpt), now_ms)
-            rank = rules.rank_of(level)
-            if rank != rules.rank_of(level - 1):
-                self._publish("rank.up", RankUp(rules.RANK_NAMES[rank], level), now_ms)
+        self.touched()
 
     def _publish(self, name: str, data: object, now_ms: int) -> None:
         event = self._feed.append(name, data, now_ms)

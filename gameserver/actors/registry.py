@@ -20,6 +20,7 @@ from gameserver.clock import Clock
 from gameserver.errors import NotFound, Unavailable, WireError
 from gameserver.logs import get_logger
 from gameserver.timing_wheel import TimingWheel
+from hotpath.tap_path import Gate
 
 BATCH_KEYS = 1_000
 MIN_WAIT_S = 0.005
@@ -81,13 +82,14 @@ class Registry(Generic[K, A]):
         accepts_writes: Callable[[], bool] = lambda: True,
         idle_ms: int = IDLE_MS,
     ) -> None:
+        self.clock = clock
+        self.observe_turn_s = observe_turn_s
+        self.accepting = Gate()  #: open while actors may change their state
+        self.accepting.open = True
         self._load = load
         self._flush = flush
-        self._clock = clock
         self._may_passivate = may_passivate
-        self._observe_turn_s = observe_turn_s
         self._accepts_writes = accepts_writes
-        self._accepting = True
         self._idle_ms = idle_ms
         self._cells: dict[K, Cell[A]] = {}
         self._wanted: list[K] = []
@@ -95,9 +97,9 @@ class Registry(Generic[K, A]):
         self._nursery: trio.Nursery | None = None
         self._settled = trio.Event()  #: replaced each time a cell has become active or gone
         self._activations = self._batches = self._load_failures = self._passivations = 0
-        self._sweeps: TimingWheel[tuple[K, Cell[A]]] = TimingWheel(clock.now_ms(), tick_ms=1_000, slots=512)
+        self._sweeps: TimingWheel[Cell[A]] = TimingWheel(clock.now_ms(), tick_ms=1_000, slots=512)
         self.supervisor: Supervisor[K, A] = Supervisor(
-            clock, lambda key, cell: self._sweeps.schedule((key, cell), cell.quarantined_until_ms)
+            clock, lambda cell: self._sweeps.schedule(cell, cell.quarantined_until_ms)
         )
 
     def deliver(self, key: K, message: Message) -> None:
@@ -108,14 +110,7 @@ class Registry(Generic[K, A]):
         """The actor's cell; a new one is queued for loading. Once GONE it passes on what it is given."""
         cell = self._cells.get(key)
         if cell is None:
-            cell = Cell(
-                clock=self._clock,
-                start_drain=lambda cell: self._start_drain(key, cell),
-                on_failure=lambda cell, message, error: self.supervisor.turn_raised(key, cell, message, error),
-                observe_turn_s=self._observe_turn_s,
-                forward=lambda message: self._forward(key, message),
-                accepts_writes=lambda: self._accepting,
-            )
+            cell = Cell(self, key)
             self._cells[key] = cell
             self._wanted.append(key)
             self._wake_loader.set()
@@ -135,9 +130,9 @@ class Registry(Generic[K, A]):
         if cell is None or cell.actor is None:
             return
         actor = cell.actor
-        stash = self._drop(key, cell)
+        stash = self._drop(cell)
         actor.expel(reason)
-        self._replay(key, stash)
+        self._replay(cell, stash)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Load, drain and passivate until cancelled."""
@@ -156,9 +151,9 @@ class Registry(Generic[K, A]):
         while self._cells:
             self._settled = trio.Event()
             async with trio.open_nursery() as nursery:
-                for key, cell in list(self._cells.items()):
+                for cell in list(self._cells.values()):
                     if cell.phase is Phase.ACTIVE:
-                        nursery.start_soon(self._passivate, key, cell)
+                        nursery.start_soon(self._passivate, cell)
             if self._cells:
                 await self._settled.wait()
 
@@ -181,16 +176,30 @@ class Registry(Generic[K, A]):
             quarantines_total=self.supervisor.quarantines_total,
         )
 
-    def _start_drain(self, key: K, cell: Cell[A]) -> None:
-        assert self._nursery is not None, "the registry is not running"
-        self._nursery.start_soon(self._drain, key, cell)
+    # What its cells ask of it
 
-    async def _drain(self, key: K, cell: Cell[A]) -> None:
+    def start_drain(self, cell: Cell[A]) -> None:
+        """Have a task handle what waits in `cell`."""
+        assert self._nursery is not None, "the registry is not running"
+        self._nursery.start_soon(self._drain, cell)
+
+    def turn_raised(self, cell: Cell[A], message: Message, error: Exception) -> None:
+        """A turn raised."""
+        self.supervisor.turn_raised(cell, message, error)
+
+    def forward(self, cell: Cell[A], message: Message) -> None:
+        """Deliver what was meant for an actor that has gone; control messages alone bring none back."""
+        if not message.control or cell.key in self._cells:
+            self.deliver(cell.key, message)
+
+    # Inside
+
+    async def _drain(self, cell: Cell[A]) -> None:
         try:
             await cell.drain()
         except Exception:  # a turn's bug is contained in its turn; this is a bug in how its sender is told
-            log.exception("an actor's mailbox crashed", actor=str(key))
-            self.discard(key, "the server failed")
+            log.exception("an actor's mailbox crashed", actor=str(cell.key))
+            self.discard(cell.key, "the server failed")
 
     async def _load_forever(self) -> None:
         wait_s = MIN_WAIT_S
@@ -215,26 +224,26 @@ class Registry(Generic[K, A]):
             log.exception("loading actors failed", count=len(keys))
             unavailable = Unavailable("this player cannot be loaded just now", retry_after_ms=LOAD_RETRY_MS)
             loaded = dict.fromkeys(keys, unavailable)
-        now_ms = self._clock.now_ms()
+        now_ms = self.clock.now_ms()
         for key in keys:
             cell = self._cells[key]
             found = loaded.get(key)
             if found is None or isinstance(found, WireError):
-                for message in self._drop(key, cell):
+                for message in self._drop(cell):
                     message.refuse(found or NotFound("there is no such player"))
             else:
                 self._activations += 1
                 self._settled.set()
                 cell.activate(found)
-                self._sweeps.schedule((key, cell), now_ms + self._idle_ms)
+                self._sweeps.schedule(cell, now_ms + self._idle_ms)
 
     async def _sweep_forever(self) -> None:
         assert self._nursery is not None
         while True:
             await trio.sleep(SWEEP_S)
-            self._accepting = self._accepts_writes()
-            now_ms = self._clock.now_ms()
-            for key, cell in self._sweeps.advance(now_ms):
+            self.accepting.open = self._accepts_writes()
+            now_ms = self.clock.now_ms()
+            for cell in self._sweeps.advance(now_ms):
                 if cell.phase is not Phase.ACTIVE or cell.actor is None:
                     continue
                 if cell.quarantined_until_ms:
@@ -244,11 +253,11 @@ class Registry(Generic[K, A]):
                 else:
                     due_ms = cell.last_turn_ms + self._idle_ms
                 if due_ms > now_ms:
-                    self._sweeps.schedule((key, cell), due_ms)
+                    self._sweeps.schedule(cell, due_ms)
                 else:
-                    self._nursery.start_soon(self._passivate, key, cell)
+                    self._nursery.start_soon(self._passivate, cell)
 
-    async def _passivate(self, key: K, cell: Cell[A]) -> None:
+    async def _passivate(self, cell: Cell[A]) -> None:
         actor = cell.actor
         if cell.phase is not Phase.ACTIVE or actor is None:
             return
@@ -256,27 +265,22 @@ class Registry(Generic[K, A]):
         try:
             await self._flush(actor)
         except Exception:  # the flush's own bug: what the database holds is the truth then
-            log.exception("an actor could not be written", actor=str(key))
-        if self._cells.get(key) is cell:
+            log.exception("an actor could not be written", actor=str(cell.key))
+        if self._cells.get(cell.key) is cell:
             self._passivations += 1
-            stash = self._drop(key, cell)
+            stash = self._drop(cell)
             actor.expel("the player has been put away")  # nobody is attached but at a stop or after quarantine
-            self._replay(key, stash)
+            self._replay(cell, stash)
 
-    def _drop(self, key: K, cell: Cell[A]) -> list[Message]:
+    def _drop(self, cell: Cell[A]) -> list[Message]:
         """The actor is gone; returns what was waiting for it."""
         cell.phase = Phase.GONE
         cell.actor = None  # sessions and the wheel may hold the cell for minutes yet
-        del self._cells[key]
-        self.supervisor.forget(key)
+        del self._cells[cell.key]
+        self.supervisor.forget(cell)
         self._settled.set()
         return cell.take_stash()
 
-    def _replay(self, key: K, stash: Sequence[Message]) -> None:
+    def _replay(self, cell: Cell[A], stash: Sequence[Message]) -> None:
         for message in stash:
-            self._forward(key, message)
-
-    def _forward(self, key: K, message: Message) -> None:
-        """Deliver what was meant for an actor that has gone; control messages alone bring none back."""
-        if not message.control or key in self._cells:
-            self.deliver(key, message)
+            self.forward(cell, message)

@@ -26,23 +26,23 @@ class Supervisor(Generic[K, A]):
 
     Args:
         clock: the present.
-        on_quarantine: told the key and the cell, so that the reload at the quarantine's end can be scheduled.
+        on_quarantine: told the cell, so that the reload at the quarantine's end can be scheduled.
     """
 
-    def __init__(self, clock: Clock, on_quarantine: Callable[[K, Cell[A]], None]) -> None:
+    def __init__(self, clock: Clock, on_quarantine: Callable[[Cell[A]], None]) -> None:
         self._clock = clock
         self._on_quarantine = on_quarantine
         self._failures: dict[K, deque[int]] = {}
         self.failures_total = 0
         self.quarantines_total = 0
 
-    def turn_raised(self, key: K, cell: Cell[A], message: Message, error: Exception) -> None:
+    def turn_raised(self, cell: Cell[A], message: Message, error: Exception) -> None:
         """Log `error` once with its input, answer the operation, and quarantine the cell if it was one too many."""
         now_ms = self._clock.now_ms()
+        key: K = cell.key
         self.failures_total += 1
         log.error("a turn raised", actor=str(key), message=repr(message)[:LOGGED_CHARS], exc_info=error)
-        assert cell.actor is not None
-        rest = cell.actor.failed(message)
+        rest = cell.actor.failed(message) if cell.actor is not None else None  # None: dropped by its own turn
         if rest is not None:
             cell.deliver_first(rest)
         recent = self._failures.setdefault(key, deque(maxlen=FAILURES + 1))
@@ -52,8 +52,8 @@ class Supervisor(Generic[K, A]):
             self.quarantines_total += 1
             cell.quarantined_until_ms = now_ms + QUARANTINE_MS
             log.error("actor quarantined", actor=str(key), for_ms=QUARANTINE_MS)
-            self._on_quarantine(key, cell)
+            self._on_quarantine(cell)
 
-    def forget(self, key: K) -> None:
+    def forget(self, cell: Cell[A]) -> None:
         """The actor is gone; so are its failures."""
-        self._failures.pop(key, None)
+        self._failures.pop(cell.key, None)

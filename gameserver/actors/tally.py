@@ -1,13 +1,20 @@
-"""What all players of a node did; turns only count, metrics read."""
+"""What all players of a node did, as metrics read it; the counting itself is `hotpath.tap_path.Tally`."""
 
 from dataclasses import dataclass
 
+from hotpath.tap_path import Tally
 
-@dataclass(slots=True)
-class Tally:
+
+@dataclass(frozen=True, slots=True)
+class TapStatistics:
     """Counts since the start."""
 
-    accepted_total: int = 0  #: taps that counted
-    refused_total: int = 0  #: taps in excess of bucket or energy
-    repeated_frames_total: int = 0  #: TAP frames that had been applied before
-    levels_total: int = 0  #: levels reached
+    accepted_total: int  #: taps that counted
+    refused_total: int  #: taps in excess of bucket or energy
+    repeated_frames_total: int  #: TAP frames that had been applied before
+    levels_total: int  #: levels reached
+
+
+def tap_statistics(tally: Tally) -> TapStatistics:
+    """The counts now."""
+    return TapStatistics(tally.accepted_total, tally.refused_total, tally.repeated_frames_total, tally.levels_total)

@@ -1,7 +1,9 @@
 """Sockets and sessions.
 
 listener    opens the port, takes connections, sends them away at a drain
+admission   who may connect: how many sockets, from where, how fast
 upgrade     which opening handshakes are accepted
+terms       what a transport demands of a connection, and may ask of a session
 portable    one connection on trio-websocket: bytes in, frames out
 session     sans-I/O: is given payloads, queues frames
 lifecycle   a session's life, as a transition table

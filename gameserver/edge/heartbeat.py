@@ -7,14 +7,14 @@ any time, and the entry that stood before is passed over when its slot comes.
 import trio
 
 from gameserver.clock import Clock
-from gameserver.edge.session import Session
+from gameserver.edge.surroundings import Watched
 from gameserver.timing_wheel import TimingWheel
 
 TICK_MS = 100
 
 
 class Heartbeat:
-    """Ticks sessions when they are due.
+    """Ticks sessions and closing sockets when they are due.
 
     Args:
         clock: the present.
@@ -22,21 +22,21 @@ class Heartbeat:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._wheel: TimingWheel[tuple[Session, int]] = TimingWheel(clock.now_ms(), tick_ms=TICK_MS, slots=512)
+        self._wheel: TimingWheel[tuple[Watched, int]] = TimingWheel(clock.uptime_ms(), tick_ms=TICK_MS, slots=512)
 
-    def watch(self, session: Session, due_ms: int) -> None:
-        """Tick `session` at `due_ms` at the latest; an earlier look that is already arranged stands."""
-        if session.due_ms and session.due_ms <= due_ms:
+    def watch(self, watched: Watched, due_ms: int) -> None:
+        """Tick `watched` at `due_ms` at the latest; an earlier look that is already arranged stands."""
+        if watched.due_ms and watched.due_ms <= due_ms:
             return
         # One later entry is remembered and used again, so that a session which is often looked at soon (and it is the
         # busy ones that are) does not fill the wheel with entries for its next ping.
-        if session.due_ms:
-            session.far_due_ms = session.far_due_ms or session.due_ms
-        elif 0 < session.far_due_ms <= due_ms:
-            session.due_ms, session.far_due_ms = session.far_due_ms, 0
+        if watched.due_ms:
+            watched.far_due_ms = watched.far_due_ms or watched.due_ms
+        elif 0 < watched.far_due_ms <= due_ms:
+            watched.due_ms, watched.far_due_ms = watched.far_due_ms, 0
             return
-        session.due_ms = due_ms
-        self._wheel.schedule((session, due_ms), due_ms)
+        watched.due_ms = due_ms
+        self._wheel.schedule((watched, due_ms), due_ms)
 
     async def run(self) -> None:
         """Tick until cancelled."""
@@ -46,17 +46,17 @@ class Heartbeat:
 
     def beat(self) -> None:
         """Tick every session that is due now."""
-        now_ms = self._clock.now_ms()
-        for session, due_ms in self._wheel.advance(now_ms):
-            if due_ms != session.due_ms:
-                if due_ms == session.far_due_ms:
-                    session.far_due_ms = 0
+        uptime_ms = self._clock.uptime_ms()
+        for watched, due_ms in self._wheel.advance(uptime_ms):
+            if due_ms != watched.due_ms:
+                if due_ms == watched.far_due_ms:
+                    watched.far_due_ms = 0
                 continue  # it was looked at earlier than this entry knew
-            session.due_ms = 0
+            watched.due_ms = 0
             try:
-                next_ms = session.tick(now_ms) if due_ms <= now_ms else due_ms
+                next_ms = watched.tick(uptime_ms) if due_ms <= uptime_ms else due_ms
             except Exception as error:  # noqa: BLE001 - a session's bug ends that session only
-                session.crashed(error)
+                watched.crashed(error)
             else:
                 if next_ms:
-                    self.watch(session, next_ms)
+                    self.watch(watched, next_ms)

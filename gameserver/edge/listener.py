@@ -1,11 +1,10 @@
-"""Opens the game port, takes connections, and at a drain sends the sessions away in batches.
+"""Opens the game port, has a transport drive the sessions, and at a drain sends them away in batches.
 
 A bug in one connection ends that connection: it is logged once, here, and its client may come back.
 """
 
 import dataclasses
 import errno
-import functools
 import random
 import ssl
 from collections import Counter
@@ -14,13 +13,19 @@ from dataclasses import dataclass
 
 import trio
 
+from gameserver.edge.admission import Admission
 from gameserver.edge.counters import Counters
 from gameserver.edge.lifecycle import State
-from gameserver.edge.portable import Connection, Stream
-from gameserver.edge.session import Session, Surroundings
+from gameserver.edge.session import Session
+from gameserver.edge.surroundings import Surroundings
+from gameserver.edge.terms import SocketSession, player_terms
+from gameserver.edge.transport import Host
+from gameserver.edge.transports import make_transport
 from gameserver.errors import OperatorError
 from gameserver.logs import get_logger
+from gameserver.settings import TransportKind
 from gameserver.wire.ops import CloseCode
+from hotpath.outbox import Outbox
 
 BACKLOG = 4_096
 DRAIN_BATCH = 500  #: sessions told to go at once …
@@ -38,7 +43,7 @@ class ListenerStatistics(Counters):
     live: int = 0  #: sessions that play
     draining: int = 0  #: sessions that are being ended
     queued_frames: int = 0  #: waiting in all outboxes
-    connections_total: int = 0  #: accepted
+    connections_total: int = 0  #: that got past the opening handshake
 
 
 class Listener:
@@ -46,24 +51,41 @@ class Listener:
 
     Args:
         shared: what all sessions share.
+        admission: who may connect.
         allowed_origins: Origin headers that may connect; empty = any.
         tls: for TLS inside the process; None = plain.
+        transport: how sockets are served.
     """
 
-    def __init__(self, shared: Surroundings, *, allowed_origins: Collection[str], tls: ssl.SSLContext | None) -> None:
+    def __init__(
+        self,
+        shared: Surroundings,
+        admission: Admission,
+        *,
+        allowed_origins: Collection[str],
+        tls: ssl.SSLContext | None,
+        transport: TransportKind,
+    ) -> None:
         self._shared = shared
-        self._allowed_origins = allowed_origins
-        self._tls = tls
         self._sessions: set[Session] = set()
-        self._accepting = trio.CancelScope()
         self._draining = False
         self._empty = trio.Event()
         self._connections = 0
+        host = Host(
+            terms=player_terms(allowed_origins),
+            open_session=self._open,
+            closed=self._closed,
+            failed=self._failed,
+            admission=admission,
+            clock=shared.clock,
+            watch=shared.watch,
+        )
+        self._transport = make_transport(transport, host, tls)
 
     def statistics(self) -> ListenerStatistics:
         """The sessions now, and what they did."""
         states = Counter(session.state for session in self._sessions)
-        return ListenerStatistics(
+        statistics = ListenerStatistics(
             opening=states[State.OPENING],
             live=states[State.LIVE],
             draining=states[State.DRAINING],
@@ -71,6 +93,10 @@ class Listener:
             connections_total=self._connections,
             **dataclasses.asdict(self._shared.counters),
         )
+        frames, taps = self._transport.answered_taps()
+        statistics.frames_total += frames
+        statistics.taps_claimed_total += taps
+        return statistics
 
     async def run(
         self,
@@ -84,18 +110,12 @@ class Listener:
             sockets: bound by `open_port`; owned and closed here.
             task_status: started once connections are taken.
         """
-        listeners = [trio.SSLListener(each, self._tls) if self._tls else each for each in sockets]
-        async with trio.open_nursery() as connections:
-            with self._accepting:
-                async with trio.open_nursery() as accepting:
-                    serve = functools.partial(trio.serve_listeners, self._serve, handler_nursery=connections)
-                    await accepting.start(serve, listeners)
-                    task_status.started()
+        await self._transport.run(sockets, task_status=task_status)
 
     async def drain(self) -> None:
         """Take no more connections, tell every session to reconnect elsewhere or later, wait until all are gone."""
         self._draining = True
-        self._accepting.cancel()
+        self._transport.stop_accepting()
         waiting = list(self._sessions)
         random.shuffle(waiting)
         for start in range(0, len(waiting), DRAIN_BATCH):
@@ -107,26 +127,25 @@ class Listener:
             self._empty = trio.Event()
             await self._empty.wait()
 
-    async def _serve(self, stream: Stream) -> None:
-        self._connections += 1
-        connection = Connection(stream, self._open, self._allowed_origins)
-        try:
-            await connection.serve()
-        except* Exception:  # one connection's bug must not reach the others
-            self._shared.counters.crashes_total += 1
-            log.exception("a connection crashed")
-        finally:
-            if connection.session is not None:
-                self._sessions.discard(connection.session)
-            if not self._sessions:
-                self._empty.set()
+    # What the transport asks of it
 
-    def _open(self, wake: Callable[[], None], abort: Callable[[], None]) -> Session:
-        session = Session(self._shared, wake=wake, abort=abort)
+    def _open(self, outbox: Outbox, abort: Callable[[], None]) -> Session:
+        session = Session(self._shared, outbox, abort)
+        self._connections += 1
         self._sessions.add(session)
         if self._draining:  # it was shaking hands when the drain began
             _send_away(session)
         return session
+
+    def _closed(self, session: SocketSession) -> None:
+        assert isinstance(session, Session)
+        self._sessions.discard(session)
+        if not self._sessions:
+            self._empty.set()
+
+    def _failed(self, error: BaseException) -> None:
+        self._shared.counters.crashes_total += 1
+        log.error("a connection crashed", exc_info=error)
 
 
 def _send_away(session: Session) -> None:

@@ -10,7 +10,7 @@ import trio
 
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.registry import Registry
-from gameserver.edge.session import Session
+from gameserver.edge.surroundings import Greeted
 from gameserver.errors import Unavailable, WireError
 from gameserver.identity.accounts import Accounts
 from gameserver.logs import get_logger
@@ -36,7 +36,7 @@ class LoginDoor:
         self._players = players
         self._nursery = nursery
 
-    def greet(self, session: Session, hello: Hello) -> None:
+    def greet(self, session: Greeted, hello: Hello) -> None:
         """Check the credential, then have the session join its player or turn it away."""
         if hello.body.token is None:
             self._nursery.start_soon(self._log_in, session, hello)
@@ -48,7 +48,7 @@ class LoginDoor:
         else:
             session.join(self._players.cell(claims.player), hello, str(claims.session), None)
 
-    async def _log_in(self, session: Session, hello: Hello) -> None:
+    async def _log_in(self, session: Greeted, hello: Hello) -> None:
         assert hello.body.init_data is not None
         try:
             login = await self._accounts.login_telegram(hello.body.init_data, hello.body.client)

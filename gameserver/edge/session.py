@@ -1,34 +1,40 @@
 """A session: the server's side of one socket, without the socket.
 
 It is given payloads (`receive`, `receive_text`), the news that the socket is gone (`gone`) and the time (`tick`), and
-queues frames in its outbox. Every transport drives the same session. Its life is the table in `lifecycle`; the
-reactions to wrong frames are the table in the wire protocol, "Errors".
+queues frames in its outbox. Every transport drives the same session; one that answers TAPs itself does so by the
+session's seat (`hotpath.tap_path`). Its life is the table in `lifecycle`; the reactions to wrong frames are the table
+in the wire protocol, "Errors".
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Protocol
 
 from gameserver.actors.actor import Cell
 from gameserver.actors.messages import Attach, Detach, Operate, Spoil, Taps, Welcomed
 from gameserver.actors.player import PlayerActor
-from gameserver.clock import Clock
-from gameserver.edge.counters import Counters
 from gameserver.edge.dispatch import HANDLERS
 from gameserver.edge.farewell import Farewell, farewell, farewell_to_unattached
 from gameserver.edge.greeting import welcome_frame
 from gameserver.edge.lifecycle import TRANSITIONS, Happening, State
-from gameserver.edge.outbox import Outbox
+from gameserver.edge.surroundings import Surroundings
 from gameserver.errors import InvalidArgument, Malformed, RateLimited, WireError
 from gameserver.logs import get_logger
 from gameserver.wire.catalogue import ACTIONS, ActionKind
 from gameserver.wire.codec import BadHello, decode_client, encode
 from gameserver.wire.messages import Action, Durable, ErrorFrame, Event, Goodbye, Hello, Ping, Pong, Result, Tap
-from gameserver.wire.ops import HELLO_DEADLINE_S, MAX_MALFORMED_PER_SESSION, PING_AFTER_S, PONG_WITHIN_S, CloseCode
+from gameserver.wire.ops import (
+    HELLO_DEADLINE_S,
+    MAX_MALFORMED_PER_SESSION,
+    OUTBOX_GRACE_S,
+    OUTBOX_MAX_BYTES,
+    OUTBOX_MAX_FRAMES,
+    PING_AFTER_S,
+    PONG_WITHIN_S,
+    CloseCode,
+)
+from hotpath.outbox import Outbox
 from hotpath.rate_limit import SlidingWindow
 from hotpath.tap_codec import decode_tap
-
-__all__ = ["Counters", "Door", "Session", "Surroundings", "Watch"]
+from hotpath.tap_path import Seat
 
 ACTIONS_PER_WINDOW = 1_000  #: actions and pings of one session within …
 ACTION_WINDOW_MS = 10_000  #: … this long
@@ -39,38 +45,12 @@ LAST_WORDS_MS = 3_000  #: to write what is queued after the end was decided
 log = get_logger(__name__)
 
 
-class Door(Protocol):
-    """Who lets a HELLO in: checks the credential, then calls `join` or `turned_away` of the session."""
-
-    def greet(self, session: "Session", hello: Hello) -> None:
-        """Start the check; may finish later."""
-        ...
-
-
-class Watch(Protocol):
-    """Who calls `tick` when a deadline comes."""
-
-    def watch(self, session: "Session", due_ms: int) -> None:
-        """Tick `session` at `due_ms`, or earlier."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all sessions of a node share."""
-
-    clock: Clock
-    door: Door
-    watch: Watch
-    counters: Counters
-
-
 class Session:
     """One socket's session.
 
     Args:
         shared: what all sessions of the node share.
-        wake: tells the transport that the outbox has something.
+        outbox: the transport's; what is to be written goes in, and the session sets its bounds.
         abort: tells the transport to drop the socket without another word.
     """
 
@@ -78,33 +58,30 @@ class Session:
         "_abort",
         "_cell",
         "_durable_seq",
-        "_durable_told_seq",
         "_ended_ms",
         "_greeted",
-        "_heard_ms",
-        "_operated_ms",
-        "_pinged",
         "_session_id",
         "_shared",
         "_strikes",
         "_tokens",
         "_window",
-        "blocked",
         "due_ms",
         "far_due_ms",
         "lineage",
         "outbox",
+        "seat",
         "state",
     )
 
-    def __init__(self, shared: Surroundings, *, wake: Callable[[], None], abort: Callable[[], None]) -> None:
-        now_ms = shared.clock.now_ms()
+    def __init__(self, shared: Surroundings, outbox: Outbox, abort: Callable[[], None]) -> None:
+        uptime_ms = shared.clock.uptime_ms()
+        outbox.bound(shared.clock, OUTBOX_MAX_FRAMES, OUTBOX_MAX_BYTES, OUTBOX_GRACE_S * 1_000)
         self._shared = shared
         self._abort = abort
         self.state = State.OPENING
-        self.outbox = Outbox(shared.clock, wake)
+        self.outbox = outbox
+        self.seat = Seat(uptime_ms)
         self.lineage = b""
-        self.blocked: tuple[int, WireError] | None = None
         self.due_ms = self.far_due_ms = 0  #: the earliest arranged tick and a later one; 0 = none. Kept by the watch.
         self._cell: Cell[PlayerActor] | None = None
         self._greeted = False
@@ -112,17 +89,14 @@ class Session:
         self._tokens: tuple[str, str] | None = None
         self._strikes = 0
         self._window: SlidingWindow | None = None
-        self._heard_ms = self._operated_ms = now_ms
-        self._durable_seq = self._durable_told_seq = 0
+        self._durable_seq = 0
         self._ended_ms = 0
-        self._pinged = False
-        shared.watch.watch(self, now_ms + HELLO_DEADLINE_S * 1_000)
+        shared.watch.watch(self, uptime_ms + HELLO_DEADLINE_S * 1_000)
 
     # What the transport tells it
 
     def receive(self, payload: bytes) -> None:
         """A binary message arrived."""
-        self.heard()
         self._shared.counters.frames_total += 1
         if self.state is State.LIVE:
             tap = decode_tap(payload)
@@ -133,43 +107,44 @@ class Session:
         elif self.state is State.OPENING:
             self._receive_first(payload)
 
-    def receive_text(self) -> None:
+    def receive_text(self, text: str) -> None:
         """A text message arrived, which this protocol does not have."""
+        del text
         self.close(CloseCode.UNSUPPORTED_DATA, "binary frames only")
 
     def heard(self) -> None:
-        """A sign of life: any inbound frame, a pong included."""
-        self._heard_ms = self._shared.clock.now_ms()
-        self._pinged = False
+        """A sign of life: any inbound frame, a pong included. Transports tell it before they tell what came."""
+        self.seat.heard_ms = self._shared.clock.uptime_ms()
+        self.seat.pinged = False
 
     def gone(self) -> None:
         """The socket is closed, from whichever side."""
         self._leave()
         self._move(Happening.GONE)
 
-    def tick(self, now_ms: int) -> int:
-        """A deadline may have passed; returns when to look again, 0 = never."""
+    def tick(self, uptime_ms: int) -> int:
+        """A deadline may have passed; returns when to look again, 0 = never. Times are the monotonic clock's."""
         due_ms = 0
         match self.state:
             case State.OPENING:
                 # Not from the last sign of life: a client that only pings does not put its HELLO off.
                 if not self._greeted:
-                    due_ms = self._operated_ms + HELLO_DEADLINE_S * 1_000
-                    if now_ms >= due_ms:
+                    due_ms = self.seat.operated_ms + HELLO_DEADLINE_S * 1_000
+                    if uptime_ms >= due_ms:
                         self.goodbye(CloseCode.HELLO_REQUIRED, f"no HELLO within {HELLO_DEADLINE_S} s")
                 else:
-                    due_ms = self._operated_ms + JOIN_DEADLINE_MS
-                    if now_ms >= due_ms:
+                    due_ms = self.seat.operated_ms + JOIN_DEADLINE_MS
+                    if uptime_ms >= due_ms:
                         self.goodbye(CloseCode.OVERLOADED, "the player could not be loaded in time")
             case State.LIVE:
-                due_ms = self._tick_live(now_ms)
+                due_ms = self._tick_live(uptime_ms)
             case State.DRAINING:
                 due_ms = self._ended_ms + LAST_WORDS_MS
-                if now_ms >= due_ms:
+                if uptime_ms >= due_ms:
                     self._abort()
             case State.CLOSED:
                 return 0
-        return due_ms if due_ms > now_ms else now_ms + LAST_WORDS_MS
+        return due_ms if due_ms > uptime_ms else uptime_ms + LAST_WORDS_MS
 
     def crashed(self, error: Exception) -> None:
         """Its own code raised: log it once, end this session with 1011, leave everyone else alone."""
@@ -202,11 +177,17 @@ class Session:
 
     def welcome(self, welcomed: Welcomed) -> None:
         """The attachment succeeded."""
+        assert self._cell is not None
         self._move(Happening.WELCOMED)
-        self._durable_seq = self._durable_told_seq = welcomed.durable_seq
+        self.seat.take(welcomed.line, self._cell.gate, welcomed.actor)
+        self._durable_seq = welcomed.durable_seq
         tokens, self._tokens = self._tokens, None
         now_ms = self._shared.clock.now_ms()
         self._send(welcome_frame(welcomed, session_id=self._session_id, tokens=tokens, now_ms=now_ms))
+
+    def detached(self) -> None:
+        """The attachment has ended."""
+        self.seat.leave()
 
     def turned_away(self, error: WireError) -> None:
         """There will be no attachment."""
@@ -214,30 +195,39 @@ class Session:
 
     def tapped(self, frame: bytes, durable_seq: int) -> None:
         """Send an encoded TAPPED frame that tells `durable_seq`."""
-        self._durable_told_seq = durable_seq
+        self.seat.told_seq = durable_seq
         self._send(frame)
 
     def reply(self, message: Result | ErrorFrame) -> None:
         """Answer an operation."""
         if isinstance(message, Result):
-            self._durable_told_seq = max(self._durable_told_seq, message.durable_seq)
+            self.seat.told_seq = max(self.seat.told_seq, message.durable_seq)
         self._send(encode(message))
 
     def publish(self, event: Event) -> None:
         """Send a lossless event."""
         self._send(encode(event))
 
+    @property
+    def blocked(self) -> tuple[int, WireError] | None:
+        """What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None."""
+        return self.seat.blocked
+
+    def unblock(self) -> None:
+        """The operation has come again."""
+        self.seat.blocked = None
+
     def refuse(self, seq: int, error: WireError) -> None:
         """Answer operation `seq` with `error`; a retryable one blocks the lineage until `seq` comes again."""
         if error.retry_after_ms and (self.blocked is None or seq < self.blocked[0]):
-            self.blocked = seq, error
+            self.seat.blocked = seq, error
         self._error(seq, error)
 
     def durable(self, durable_seq: int) -> None:
         """Every operation up to `durable_seq` is committed: the next TAPPED says so, or a DURABLE frame soon."""
         self._durable_seq = durable_seq
-        if durable_seq > self._durable_told_seq:
-            self._shared.watch.watch(self, self._operated_ms + QUIET_MS)
+        if durable_seq > self.seat.told_seq:
+            self._shared.watch.watch(self, self.seat.operated_ms + QUIET_MS)
 
     def goodbye(
         self, code: CloseCode, reason: str, *, reconnect_after_ms: int | None = None, url: str | None = None
@@ -279,7 +269,7 @@ class Session:
             self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
         else:
             self._greeted = True
-            self._operated_ms = self._heard_ms
+            self.seat.operated_ms = self.seat.heard_ms
             self._shared.door.greet(self, message)
 
     def _receive_other(self, payload: bytes) -> None:
@@ -316,12 +306,18 @@ class Session:
                 self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
 
     def _tap(self, seq: int, count: int) -> None:
-        self._operated_ms = self._heard_ms
         self._shared.counters.taps_claimed_total += count
-        self._deliver(Taps([(self, seq, count)]))
+        now_ms = self._shared.clock.now_ms()
+        frame = self.seat.tap(seq, count, now_ms)
+        if frame is None:
+            self.seat.operated_ms = self.seat.heard_ms
+            self._deliver(Taps([(self, seq, count)]))
+        else:
+            self._send(frame)
+            self.seat.announce_levels(now_ms)
 
     def _act(self, action: Action) -> None:
-        self._operated_ms = self._heard_ms
+        self.seat.operated_ms = self.seat.heard_ms
         if wait_ms := self._limit():
             self.refuse(action.seq, RateLimited("too many actions", retry_after_ms=wait_ms))
             return
@@ -331,7 +327,7 @@ class Session:
     def _limit(self) -> int:
         if self._window is None:
             self._window = SlidingWindow(ACTIONS_PER_WINDOW, ACTION_WINDOW_MS)
-        return self._window.acquire(self._heard_ms)
+        return self._window.acquire(self.seat.heard_ms)
 
     def _deliver(self, message: Taps | Operate | Spoil) -> None:
         assert self._cell is not None
@@ -342,34 +338,38 @@ class Session:
         self._send(encode(ErrorFrame.of(error, seq)))
 
     def _send(self, frame: bytes) -> None:
-        if self.state is not State.LIVE:
-            return
-        outbox = self.outbox
-        outbox.push(frame)
-        if outbox.grace_until_ms:
-            if outbox.full:
+        if self.state is State.LIVE:
+            self.outbox.push(frame)
+            self.check_pace()
+
+    def check_pace(self) -> None:
+        """Something was queued: if the reader is over the bounds, give it its grace or end it."""
+        grace_until_ms = self.outbox.grace_until_ms
+        if grace_until_ms and self.state is State.LIVE:
+            if self.outbox.full:
                 self._too_slow()
             else:
-                self._shared.watch.watch(self, outbox.grace_until_ms)
+                self._shared.watch.watch(self, grace_until_ms)
 
-    def _tick_live(self, now_ms: int) -> int:
-        silence_ms = self._heard_ms + PING_AFTER_S * 1_000
+    def _tick_live(self, uptime_ms: int) -> int:
+        seat = self.seat
+        silence_ms = seat.heard_ms + PING_AFTER_S * 1_000
         due_ms = silence_ms + PONG_WITHIN_S * 1_000
-        if now_ms >= due_ms:
+        if uptime_ms >= due_ms:
             self._abort()
-        elif now_ms < silence_ms:
+        elif uptime_ms < silence_ms:
             due_ms = silence_ms
-        elif not self._pinged:
-            self._pinged = True
+        elif not seat.pinged:
+            seat.pinged = True
             self.outbox.ping()
         if grace_until_ms := self.outbox.grace_until_ms:
-            if now_ms >= grace_until_ms:
+            if uptime_ms >= grace_until_ms:
                 self._too_slow()
             due_ms = min(due_ms, grace_until_ms)
-        if self._durable_seq > self._durable_told_seq:
-            quiet_ms = self._operated_ms + QUIET_MS
-            if now_ms >= quiet_ms:
-                self._durable_told_seq = self._durable_seq
+        if self._durable_seq > seat.told_seq:
+            quiet_ms = seat.operated_ms + QUIET_MS
+            if uptime_ms >= quiet_ms:
+                seat.told_seq = self._durable_seq
                 self._send(encode(Durable(durable_seq=self._durable_seq)))
             else:
                 due_ms = min(due_ms, quiet_ms)
@@ -381,13 +381,14 @@ class Session:
         self.goodbye(CloseCode.SLOW_READER, "frames are read too slowly")
 
     def _end(self, code: CloseCode, reason: str, last: bytes | None) -> None:
-        self._ended_ms = self._shared.clock.now_ms()
+        self._ended_ms = self._shared.clock.uptime_ms()
         self._move(Happening.ENDED)
         self._leave()
         self.outbox.end(code, reason, last)
         self._shared.watch.watch(self, self._ended_ms + LAST_WORDS_MS)
 
     def _leave(self) -> None:
+        self.seat.leave()
         cell, self._cell = self._cell, None
         if cell is not None:
             cell.deliver(Detach(self))

@@ -15,10 +15,12 @@ class Refusal:
     Args:
         status: HTTP status code.
         body: one sentence for the developer of the client.
+        retry_after_s: whole seconds after which trying again makes sense; 0 = it does not.
     """
 
     status: int
     body: str
+    retry_after_s: int = 0
 
 
 def check_upgrade(

@@ -7,13 +7,13 @@ from uuid import UUID
 from gameserver.actors.actor import Message
 from gameserver.actors.messages import Attach, Detach, Handler, Operate, Spoil, Taps
 from gameserver.actors.player import PlayerActor
-from gameserver.actors.tally import Tally
 from gameserver.clock import ManualClock
 from gameserver.edge.dispatch import HANDLERS
 from gameserver.errors import InvalidArgument
 from gameserver.wire.catalogue import NoArgs
 from gameserver.wire.messages import Position
 from hotpath.player_state import World
+from hotpath.tap_path import Tally
 from tests.fakes.player_database import PlayerDatabase, PlayerRow
 from tests.fakes.recording_origin import RecordingOrigin
 

@@ -2,14 +2,17 @@
 
 from typing import Any
 
-from gameserver.actors.actor import Cell, Phase
+from gameserver.actors.actor import Cell, Message, Phase
 from gameserver.actors.player import PlayerActor
-from gameserver.actors.tally import Tally
 from gameserver.clock import ManualClock
+from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
-from gameserver.edge.session import Counters, Session, Surroundings
+from gameserver.edge.session import Session
+from gameserver.edge.surroundings import Greeted, Surroundings
 from gameserver.wire.messages import Hello
+from hotpath.outbox import Outbox
 from hotpath.player_state import World
+from hotpath.tap_path import Gate, Tally
 from tests.fakes.game_client import ERROR, GOODBYE, HELLO, WELCOME, hello_map
 from tests.fakes.other_side import pack, unpack
 from tests.fakes.player_database import PlayerDatabase
@@ -21,8 +24,9 @@ class HeldDoor:
     def __init__(self) -> None:
         self.waiting: list[tuple[Session, Hello]] = []
 
-    def greet(self, session: Session, hello: Hello) -> None:
+    def greet(self, session: Greeted, hello: Hello) -> None:
         """Start the check."""
+        assert isinstance(session, Session)
         self.waiting.append((session, hello))
 
 
@@ -38,21 +42,31 @@ class LoneSession:
         self.aborted = 0
         self.database = PlayerDatabase()
         self.row = self.database.add()
+        self.observe_turn_s = self.database.turns_s.append
+        self.accepting = Gate()
+        self.accepting.open = True
         self.drains: list[Cell[PlayerActor]] = []
         self.cell = self.new_cell()
         self.shared = Surroundings(self.clock, self.door, self.heartbeat, self.counters)
-        self.session = Session(self.shared, wake=self._wake, abort=self._abort)
+        self.session = Session(self.shared, Outbox(self._wake), self._abort)
+
+    # What the player's cell asks of its keeper
+
+    def start_drain(self, cell: Cell[PlayerActor]) -> None:
+        """Leave the drain to the test."""
+        self.drains.append(cell)
+
+    def turn_raised(self, cell: Cell[PlayerActor], message: Message, error: Exception) -> None:
+        """No failure is expected."""
+        del cell, message
+        raise error
+
+    def forward(self, cell: Cell[PlayerActor], message: Message) -> None:
+        """The player is gone for good."""
 
     def new_cell(self) -> Cell[PlayerActor]:
         """The player's place, still loading."""
-        return Cell(
-            clock=self.clock,
-            start_drain=self.drains.append,
-            on_failure=lambda cell, message, error: self._raise(error),  # noqa: ARG005 - no failure is expected
-            observe_turn_s=self.database.turns_s.append,
-            forward=lambda message: None,  # noqa: ARG005 - the player is gone for good
-            accepts_writes=lambda: True,
-        )
+        return Cell(self, "player")
 
     def activate(self) -> PlayerActor:
         """The player is loaded."""
@@ -73,11 +87,9 @@ class LoneSession:
     def _abort(self) -> None:
         self.aborted += 1
 
-    def _raise(self, error: Exception) -> None:
-        raise error
-
     def send(self, *frame: Any) -> None:
         """A frame of the client."""
+        self.session.heard()
         self.session.receive(pack(list(frame)))
 
     def greet(self, **changes: Any) -> None:
@@ -99,6 +111,7 @@ class LoneSession:
         """The frames that wait to be written."""
         frames = []
         while (frame := self.session.outbox.pop()) is not None:
+            assert isinstance(frame, bytes)
             frames.append(unpack(frame))
         return frames
 

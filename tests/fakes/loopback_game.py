@@ -13,21 +13,25 @@ import trio
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
-from gameserver.actors.tally import Tally
 from gameserver.clock import Clock, ManualClock
+from gameserver.edge.admission import Admission
+from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
-from gameserver.edge.session import Counters, Surroundings
+from gameserver.edge.surroundings import Surroundings
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
+from gameserver.settings import TransportKind
 from hotpath.player_state import World
+from hotpath.tap_path import Tally
 from persistence.account_store import AccountRow, NewSession
 from persistence.records import LoadedPlayer
 from tests.fakes.memory_accounts import MemoryAccounts
 from tests.fakes.player_database import PlayerDatabase
 from tests.fakes.telegram import BOT_TOKEN
 
+TRANSPORT = TransportKind.AUTO  #: how sockets are served
 KEY = "a key for tests, of 32 bytes or more"
 
 
@@ -41,6 +45,7 @@ class LoopbackGame:
     accounts: Accounts
     issuer: TokenIssuer
     listener: Listener
+    admission: Admission
     counters: Counters
     port: int
 
@@ -88,7 +93,10 @@ def build_registry(database: PlayerDatabase, clock: Clock) -> Registry[UUID, Pla
 
 @contextlib.asynccontextmanager
 async def loopback_game(
-    *, origins: Collection[str] = (), tls: ssl.SSLContext | None = None
+    *,
+    origins: Collection[str] = (),
+    tls: ssl.SSLContext | None = None,
+    admission: Admission | None = None,
 ) -> AsyncIterator[LoopbackGame]:
     """Serve while the block runs; fails if a session, a task or a descriptor is left after it.
 
@@ -107,11 +115,18 @@ async def loopback_game(
         nursery.start_soon(heartbeat.run)
         counters = Counters()
         door = LoginDoor(accounts, players, nursery)
-        listener = Listener(Surroundings(clock, door, heartbeat, counters), allowed_origins=origins, tls=tls)
+        admission = admission or Admission(10_000, 0, 0, exempt_loopback=True, now_s=trio.current_time)
+        listener = Listener(
+            Surroundings(clock, door, heartbeat, counters),
+            admission,
+            allowed_origins=origins,
+            tls=tls,
+            transport=TRANSPORT,
+        )
         sockets = await open_port("127.0.0.1", 0, "GAME_PORT")
         port: int = sockets[0].socket.getsockname()[1]
         await nursery.start(listener.run, sockets)
-        yield LoopbackGame(clock, database, players, accounts, issuer, listener, counters, port)
+        yield LoopbackGame(clock, database, players, accounts, issuer, listener, admission, counters, port)
         with trio.fail_after(10):
             await listener.drain()
             await players.passivate_all()

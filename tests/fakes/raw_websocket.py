@@ -31,29 +31,71 @@ def request(path: str = "/ws", *, method: str = "GET", **changes: str | None) ->
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, masked: bool = True, rsv: int = 0) -> bytes:
-    """One frame of a client (RFC 6455, 5.2), masked with zeros."""
-    first = (0x80 if fin else 0) | rsv << 4 | opcode
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    masked: bool = True,
+    rsv: int = 0,
+    key: bytes = bytes(4),
+    declared_bytes: int | None = None,
+    length_bits: int | None = None,
+) -> bytes:
+    """One frame of a client (RFC 6455, 5.2).
+
+    Args:
+        opcode: 0…15.
+        payload: before masking.
+        fin: whether the message ends here.
+        masked: whether there is a masking key.
+        rsv: the three reserved bits as a number.
+        key: to mask with; zeros change nothing.
+        declared_bytes: the length to state; None = the true one.
+        length_bits: 7, 16 or 64: how to state it; None = in the shortest form, as the RFC demands.
+    """
+    declared_bytes = len(payload) if declared_bytes is None else declared_bytes
+    if length_bits is None:
+        length_bits = 7 if declared_bytes < 126 else 16 if declared_bytes < 1 << 16 else 64
     mask_bit = 0x80 if masked else 0
-    if len(payload) < 126:
-        head = bytes((first, mask_bit | len(payload)))
-    elif len(payload) < 1 << 16:
-        head = bytes((first, mask_bit | 126)) + struct.pack(">H", len(payload))
+    head = bytes(((0x80 if fin else 0) | rsv << 4 | opcode,))
+    if length_bits == 7:
+        head += bytes((mask_bit | declared_bytes,))
+    elif length_bits == 16:
+        head += bytes((mask_bit | 126,)) + struct.pack(">H", declared_bytes)
     else:
-        head = bytes((first, mask_bit | 127)) + struct.pack(">Q", len(payload))
-    return head + (bytes(4) if masked else b"") + payload
+        head += bytes((mask_bit | 127,)) + struct.pack(">Q", declared_bytes)
+    return head + (key + mask(payload, key) if masked else payload)
+
+
+def mask(payload: bytes, key: bytes) -> bytes:
+    """`payload` with the four bytes of `key` over it, again and again (RFC 6455, 5.3)."""
+    if not any(key):
+        return payload
+    length_bytes = len(payload)
+    pad = (key * (length_bytes // 4 + 1))[:length_bytes]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(pad, "big")).to_bytes(length_bytes, "big")
 
 
 class RawWebSocket:
-    """A socket after its 101, byte by byte."""
+    """A socket after its 101, byte by byte.
 
-    def __init__(self, stream: trio.abc.Stream, rest: bytes) -> None:
+    Args:
+        stream: connected.
+        head: the server's answer to the handshake.
+        rest: what came behind it.
+    """
+
+    def __init__(self, stream: trio.abc.Stream, head: bytes, rest: bytes) -> None:
         self.stream = stream
+        self.head = head
         self._received = bytearray(rest)
+        self._sending = trio.Lock()
 
     async def send(self, data: bytes) -> None:
         """Any bytes."""
-        await self.stream.send_all(data)
+        async with self._sending:
+            await self.stream.send_all(data)
 
     async def frames(self, *, polite: bool = True) -> list[tuple[int, bytes]]:
         """Every frame until the server ends the connection; who is polite answers its close frame."""
@@ -71,14 +113,20 @@ class RawWebSocket:
         with trio.fail_after(ANSWER_S):
             if not await self._have(2):
                 return None
-            length = self._received[1]
+            first, length = self._received[:2]
+            assert first & 0xF0 == 0x80, "a server's frame with a reserved bit or without FIN"
             head = 2
             if length == 126:
                 assert await self._have(4)
                 (length,) = struct.unpack_from(">H", self._received, 2)
                 head = 4
+            elif length == 127:
+                assert await self._have(10)
+                (length,) = struct.unpack_from(">Q", self._received, 2)
+                head = 10
+            assert length < 1 << 31, "a masked frame of a server, or one too long"
             assert await self._have(head + length)
-        opcode = self._received[0] & 0x0F
+        opcode = first & 0x0F
         payload = bytes(self._received[head : head + length])
         del self._received[: head + length]
         return opcode, payload
@@ -113,10 +161,10 @@ async def converse(stream: trio.abc.Stream, data: bytes) -> bytes:
     return answer
 
 
-async def upgraded(stream: trio.abc.Stream) -> RawWebSocket:
-    """Shake hands on a connected stream."""
+async def upgraded(stream: trio.abc.Stream, opening: bytes | None = None) -> RawWebSocket:
+    """Shake hands on a connected stream, with `opening` or as a player."""
     with trio.fail_after(ANSWER_S):
-        await stream.send_all(request())
+        await stream.send_all(opening or request())
         answer = b""
         while b"\r\n\r\n" not in answer:
             part = await stream.receive_some()
@@ -124,4 +172,4 @@ async def upgraded(stream: trio.abc.Stream) -> RawWebSocket:
             answer += part
     head, _, rest = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 101 "), head
-    return RawWebSocket(stream, rest)
+    return RawWebSocket(stream, head, rest)

@@ -25,10 +25,18 @@ class RecordingOrigin:
     goodbyes: list[tuple[CloseCode, str]] = field(default_factory=list)
     turned_away_by: WireError | None = None
     broken: bool = False  #: answering a tap raises
+    attached: bool = False
 
     def welcome(self, welcomed: Welcomed) -> None:
         self.welcomed = welcomed
         self.closed = True  # as a session: no second attachment
+        self.attached = True
+
+    def detached(self) -> None:
+        self.attached = False
+
+    def unblock(self) -> None:
+        self.blocked = None
 
     def tapped(self, frame: bytes, durable_seq: int) -> None:
         if self.broken:

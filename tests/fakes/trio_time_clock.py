@@ -14,3 +14,7 @@ class TrioTimeClock:
     def now_ms(self) -> int:
         """Milliseconds since 1970-01-01 UTC."""
         return self._start_ms + round((self._clock.current_time() - self._started_s) * 1_000)
+
+    def uptime_ms(self) -> int:
+        """Milliseconds since the start, and something."""
+        return 1_000_000 + round((self._clock.current_time() - self._started_s) * 1_000)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from gameserver.file_limit import RESERVE_FILES
 from persistence.migrations import migrate
 from persistence.postgres import Connection, Database, open_loop
 from tests.server_process import ServerProcess
@@ -174,6 +175,20 @@ def test_doctor_lists_every_setting_with_its_source_and_typing_errors(idle: Serv
     [row] = [line for line in done.stdout.splitlines() if line.split()[:1] == ["GAME_FLUSH_MS"]]
     assert row.split() == ["GAME_FLUSH_MS", "100", "environment"]
     assert "GAME_FLUSH_SINK=null forgets what players do" in done.stdout
+
+
+def test_too_few_files_are_no_reason_not_to_serve_but_a_warning(idle: ServerProcess, tmp_path: Path) -> None:
+    limit = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (512, 1_024))\n"
+    (tmp_path / "sitecustomize.py").write_text(limit)
+    idle.environment["PYTHONPATH"] = f"{tmp_path}{os.pathsep}{idle.environment['PYTHONPATH']}"
+    sentence = f"only 1024 files may be open at once, so there is room for {1_024 - RESERVE_FILES} sockets"
+    done = idle.run("doctor")
+    assert done.returncode == 0
+    assert f"warning open files: {sentence}" in done.stdout
+    with idle:
+        assert sentence in idle.log
+    idle.environment["GAME_MAX_SOCKETS"] = "700"
+    assert "1024 at once, enough for 700 sockets" in idle.run("doctor").stdout
 
 
 def test_help_and_version(idle: ServerProcess) -> None:

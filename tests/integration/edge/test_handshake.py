@@ -4,7 +4,7 @@ import pytest
 import trio
 from structlog.testing import capture_logs
 
-from gameserver.edge import portable
+from gameserver.edge import gateway, portable
 from gameserver.edge.upgrade import check_upgrade
 from tests.fakes.game_client import SUBPROTOCOL, connect
 from tests.fakes.loopback_game import loopback_game
@@ -105,12 +105,16 @@ async def test_what_is_no_handshake_is_refused_and_no_bug_of_ours(data: bytes, s
 
 
 async def test_who_does_not_shake_hands_in_time_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(portable, "HANDSHAKE_DEADLINE_S", 0.05)
+    for transport in (gateway, portable):
+        monkeypatch.setattr(transport, "HANDSHAKE_DEADLINE_S", 0.05)
     async with loopback_game() as game:
         for data in (b"", b"GET /ws HT", request()[:-2]):
             async with await trio.open_tcp_stream("127.0.0.1", game.port) as stream:
                 assert await converse(stream, data) == b""
-        assert game.listener.statistics().connections_total == 3
+        assert game.admission.statistics().admitted_total == 3
+        with trio.fail_after(5):
+            while game.admission.statistics().sockets:
+                await trio.lowlevel.checkpoint()
 
 
 async def test_who_goes_before_the_handshake_costs_nothing() -> None:
@@ -120,7 +124,7 @@ async def test_who_goes_before_the_handshake_costs_nothing() -> None:
             await stream.send_all(b"GET /ws HTTP/1.1\r\n")
             await stream.aclose()
         with trio.fail_after(2):  # well before the handshake's own deadline
-            while game.listener.statistics().connections_total < 20:
+            while game.admission.statistics().admitted_total < 20 or game.admission.statistics().sockets:
                 await trio.lowlevel.checkpoint()
 
 

@@ -8,9 +8,19 @@ from pathlib import Path
 import pytest
 import trio
 
+from gameserver.settings import TransportKind
+from tests.fakes import loopback_game as loopback_game_module
 from tests.fakes.game_client import ACTION, ERROR, connect
 from tests.fakes.loopback_game import loopback_game
 from tests.fakes.raw_websocket import TEXT, close_codes, converse, frame, request, upgraded
+
+
+@pytest.fixture(params=[TransportKind.AUTO], autouse=True)
+def transport(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> TransportKind:
+    """TLS inside the process chooses the portable transport."""
+    kind: TransportKind = request.param
+    monkeypatch.setattr(loopback_game_module, "TRANSPORT", kind)
+    return kind
 
 
 @pytest.fixture(scope="module")

@@ -67,13 +67,43 @@ def test_two_nodes_in_one_process_share_nothing() -> None:
     assert samples(second)["game_turn_seconds_count"] == 0
 
 
-def test_pauses_of_the_collector_are_seen_until_told_otherwise() -> None:
+def test_pauses_of_the_collector_are_a_histogram_by_generation() -> None:
     metrics = Metrics()
-    stop = metrics.watch_gc()
-    gc.collect()
-    stop()
-    text = metrics.render().decode()
-    seen = 'game_gc_pause_seconds_count{generation="2"} 1.0'
-    assert seen in text
-    gc.collect()
-    assert seen in metrics.render().decode()
+    for pause_s in (0.0002, 0.0005, 0.03, 2.0):
+        metrics.gc_pauses.observe(2, pause_s)
+    metrics.gc_pauses.observe(0, 0.0)
+    families = {family.name: family for family in text_string_to_metric_families(metrics.render().decode())}
+    family = families["game_gc_pause_seconds"]
+    assert family.type == "histogram"
+    found = {
+        sample.labels["le"]: sample.value
+        for sample in family.samples
+        if sample.name.endswith("_bucket") and sample.labels["generation"] == "2"
+    }
+    assert [found[bound] for bound in ("0.0001", "0.0005", "0.05", "1.0", "+Inf")] == [0, 2, 3, 3, 4]
+    sums = {s.labels["generation"]: s.value for s in family.samples if s.name.endswith("_sum")}
+    assert sums == {"0": 0.0, "1": 0.0, "2": pytest.approx(2.0307)}
+    counts = {s.labels["generation"]: s.value for s in family.samples if s.name.endswith("_count")}
+    assert counts == {"0": 1, "1": 0, "2": 4}
+
+
+def test_a_collection_in_the_middle_of_a_scrape_holds_nothing_up() -> None:
+    metrics = Metrics()
+    pauses = 0
+
+    def on_collection(phase: str, info: dict[str, int]) -> None:
+        nonlocal pauses
+        if phase == "stop":
+            pauses += 1
+            metrics.gc_pauses.observe(info["generation"], 0.001)
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(on_collection)
+    gc.set_threshold(1)
+    try:
+        for _ in range(5):
+            metrics.render()
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(on_collection)
+    assert pauses > 100

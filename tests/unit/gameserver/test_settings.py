@@ -43,6 +43,7 @@ def test_defaults_are_those_of_the_protocol() -> None:
     assert (settings.env, settings.is_dev, settings.log_format) == (Environment.DEV, True, LogFormat.TEXT)
     assert (settings.drain_s, settings.flush_ms) == (20, 250)
     assert (settings.initdata_max_age_s, settings.emission_scale_pt) == (86_400, 10**9)
+    assert (settings.max_sockets, settings.max_sockets_per_address, settings.handshakes_per_s) == (18_000, 1_000, 2_000)
     assert settings.node_name(9_000).endswith(":9000")
     assert settings.problems() == []
 
@@ -58,6 +59,9 @@ def test_defaults_are_those_of_the_protocol() -> None:
         ("GAME_HTTP_PORT", "1.5"),
         ("GAME_DRAIN_S", "0"),
         ("GAME_DRAIN_S", "soon"),
+        ("GAME_MAX_SOCKETS", "0"),
+        ("GAME_MAX_SOCKETS_PER_ADDRESS", "-1"),
+        ("GAME_HANDSHAKES_PER_S", "0.5"),
         ("GAME_JWT_KEYS", "nocolon"),
         ("GAME_JWT_KEYS", f":{SECRET}"),
         ("GAME_JWT_KEYS", f"bad kid:{SECRET}"),
@@ -202,11 +206,46 @@ def test_of_processes_that_start_at_once_one_draws_for_all(tmp_path: Path) -> No
     assert [path.name for path in tmp_path.iterdir()] == ["secrets.json"]
 
 
-@pytest.mark.parametrize("text", ["", "{", "{}", '{"other": 1}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "{}",
+        "[]",
+        "null",
+        '"keys"',
+        '{"other": 1}',
+        '{"jwt_keys": null}',
+        '{"jwt_keys": {}}',
+        f'{{"jwt_keys": ["{SECRET}"]}}',
+        f'{{"jwt_keys": "{SECRET}"}}',
+        '{"jwt_keys": {"dev": null}}',
+        '{"jwt_keys": {"dev": 12345678901234567890123456789012}}',
+        '{"jwt_keys": {"dev": "short"}}',
+        f'{{"jwt_keys": {{"dev": "{SECRET}", "old": ["{SECRET}"]}}}}',
+        f'{{"jwt_keys": {{"not a kid": "{SECRET}"}}}}',
+        '{"jwt_keys": {"dev": "\\ud800' + SECRET + '"}}',
+        "\N{BYTE ORDER MARK}{}",
+    ],
+)
 def test_a_damaged_file_of_keys_is_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "secrets.json").write_text(text, encoding="utf-8")
+    with pytest.raises(OperatorError, match=r"secrets\.json is damaged") as raised:
+        signing_keys(load_settings(data_dir=tmp_path))
+    assert SECRET not in str(raised.value)
+
+
+def test_a_file_of_keys_that_is_no_text_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "secrets.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(OperatorError, match=r"secrets\.json is damaged"):
         signing_keys(load_settings(data_dir=tmp_path))
+
+
+def test_a_file_with_several_keys_gives_them_in_its_order(tmp_path: Path) -> None:
+    keys = {"new": SECRET, "old": SECRET + "x"}
+    (tmp_path / "secrets.json").write_text(json.dumps({"jwt_keys": keys}), encoding="utf-8")
+    assert list(signing_keys(load_settings(data_dir=tmp_path)).items()) == list(keys.items())
 
 
 def test_a_data_folder_that_cannot_be_one_is_one_sentence(tmp_path: Path) -> None:
@@ -239,6 +278,21 @@ def test_every_setting_has_a_source_and_secrets_are_hidden(monkeypatch: pytest.M
     assert shown["GAME_JWT_KEYS"] == ("a:***", "environment")
     text = json.dumps(rows)
     assert not any(secret in text for secret in (SECRET, BOT_TOKEN, "password"))
+
+
+def test_the_command_line_is_the_source_of_what_it_gave_wherever_else_it_stands(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    env_file("GAME_HTTP_PORT=1002\nGAME_HTTP_HOST=0.0.0.0\n")
+    monkeypatch.setenv("GAME_PORT", "1001")
+    monkeypatch.setenv("GAME_HOST", "0.0.0.0")
+    given = load_settings(port=77, http_port=78, host=None, http_host=None, drain_s=20.0)
+    sources = {variable: source for variable, _, source in setting_sources(given)}
+    assert sources["GAME_PORT"] == sources["GAME_HTTP_PORT"] == "command line"
+    assert sources["GAME_DRAIN_S"] == "command line"  # although it is the default
+    assert (sources["GAME_HOST"], sources["GAME_HTTP_HOST"]) == ("environment", ".env")
+    copied = given.model_copy(update={"max_sockets": 7})
+    assert {variable: source for variable, _, source in setting_sources(copied)}["GAME_PORT"] == "command line"
 
 
 def test_variables_that_no_setting_has_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,9 @@ import pytest
 from hotpath.player_state import Cursor, PlayerState, World
 
 PACKAGE = Path(__file__).parents[3] / "hotpath"
-MODULES = ("player_state", "player_writes", "rate_limit", "rules", "tap_codec")
+ALL_MODULES = sorted(path.stem for path in PACKAGE.glob("[!_]*.py"))
+#: What these have to do is written in an RFC, with another library as the oracle, or is the kernel's to say.
+MODULES = [module for module in ALL_MODULES if module not in ("connection", "frame_codec", "gateway", "websocket")]
 SOURCES = sorted([*PACKAGE.glob("*.pyx"), *PACKAGE.glob("*.pxd")])
 
 
@@ -23,6 +25,8 @@ def signatures(source: Path) -> dict[str, str]:
     """Name → parameters and result of every public function and method, as written."""
     found = {}
     for outer in ast.parse(source.read_text()).body:
+        if isinstance(outer, ast.ClassDef) and any(ast.unparse(base) == "Protocol" for base in outer.bases):
+            continue  # what callers have to bring, which is there for type checkers only
         members = (
             [(f"{outer.name}.", inner) for inner in outer.body] if isinstance(outer, ast.ClassDef) else [("", outer)]
         )
@@ -77,7 +81,7 @@ def test_the_stub_says_what_the_readable_twin_says(module: str) -> None:
 def test_a_module_is_a_facade_an_extension_a_stub_and_a_readable_twin(module: str) -> None:
     for name in (f"{module}.py", f"_{module}_c.pyx", f"_{module}_c.pxd", f"_{module}_c.pyi", f"_{module}_py.py"):
         assert (PACKAGE / name).is_file(), name
-    assert {source.stem for source in PACKAGE.glob("*.pyx")} == {f"_{module}_c" for module in MODULES}
+    assert {source.stem for source in PACKAGE.glob("*.pyx")} == {f"_{module}_c" for module in ALL_MODULES}
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)

@@ -10,6 +10,7 @@ from uuid import UUID
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from starlette.types import ASGIApp
 
 from gameserver.clock import ManualClock
 from gameserver.identity.accounts import Accounts
@@ -54,10 +55,9 @@ class Site:
     degraded: bool = False
     issuer: TokenIssuer = field(default_factory=lambda: TokenIssuer({"test": KEY}))
 
-    @asynccontextmanager
-    async def client(self, *, raises: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+    def app(self) -> ASGIApp:
         accounts = Accounts(self.store, self.issuer, self.clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=self.dev)
-        app = create_app(
+        return create_app(
             Services(
                 accounts=accounts,
                 metrics=self.metrics,
@@ -67,7 +67,10 @@ class Site:
                 degraded=lambda: self.degraded,
             )
         )
-        transport = httpx.ASGITransport(app, raise_app_exceptions=raises)
+
+    @asynccontextmanager
+    async def client(self, *, raises: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(self.app(), raise_app_exceptions=raises)
         async with httpx.AsyncClient(transport=transport, base_url="http://game.example") as client:
             yield client
 
@@ -229,6 +232,39 @@ async def test_a_body_that_announces_too_much_is_413(site: Site) -> None:
         assert_problem(response, 413)
 
 
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/auth/login"), ("POST", "/auth/dev"), ("POST", "/auth/refresh")]
+)
+async def test_a_body_that_grows_too_large_unannounced_is_413(site: Site, method: str, path: str) -> None:
+    sent: list[int] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b'{"init_data": "'
+        for _ in range(100):
+            sent.append(1)
+            yield b"x" * 1_024
+
+    async with site.client() as client:
+        response = await client.request(
+            method, path, content=chunks(), headers={"content-type": "application/json", "connection": "close"}
+        )
+        assert_problem(response, 413)
+        assert "default-src" in response.headers["content-security-policy"]
+    assert len(sent) == MAX_BODY_BYTES // 1_024 + 1 - 1, "it is not read to its end"
+
+
+async def test_a_body_of_exactly_the_bound_is_read(site: Site) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        body = b'{"init_data": "' + b"x" * (MAX_BODY_BYTES - 17) + b'"}'
+        assert len(body) == MAX_BODY_BYTES
+        yield body[:100]
+        yield body[100:]
+
+    async with site.client() as client:
+        headers = {"content-type": "application/json"}
+        assert_problem(await client.post("/auth/login", content=chunks(), headers=headers), 422)
+
+
 async def test_while_the_database_is_away_logins_are_503_and_say_when_to_come_back(site: Site) -> None:
     async with site.client() as client:
         access = (await client.post("/auth/dev", json={"name": "ada"})).json()["access"]
@@ -338,20 +374,91 @@ async def test_problems_are_described_as_what_they_are(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
+    ("method", "path"),
     [
-        ("GET", "/no/such/page", 404),
-        ("GET", "/../app.py", 404),
-        ("GET", "/%2e%2e/app.py", 404),
-        ("GET", "/client/../../auth.py", 404),
-        ("POST", "/healthz", 405),
-        ("DELETE", "/", 405),
-        ("PUT", "/page.js", 405),
+        ("GET", "/no/such/page"),
+        ("HEAD", "/no/such/page"),
+        ("POST", "/no/such/page"),
+        ("PUT", "/miniapp"),
+        ("GET", "/../app.py"),
+        ("GET", "/%2e%2e/app.py"),
+        ("GET", "/client/../../auth.py"),
+        ("GET", "/healthz/"),
     ],
 )
-async def test_what_is_not_there_is_a_problem_too(site: Site, method: str, path: str, status: int) -> None:
+async def test_what_is_not_there_is_404(site: Site, method: str, path: str) -> None:
     async with site.client() as client:
-        assert_problem(await client.request(method, path), status)
+        response = await client.request(method, path)
+    assert response.status_code == 404
+    assert response.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/healthz", {"GET", "HEAD"}),
+        ("/readyz", {"GET", "HEAD"}),
+        ("/metrics", {"GET", "HEAD"}),
+        ("/config.json", {"GET", "HEAD"}),
+        ("/docs", {"GET", "HEAD"}),
+        ("/", {"GET", "HEAD"}),
+        ("/page.js", {"GET", "HEAD"}),
+        ("/auth/verify", {"GET", "HEAD"}),
+        ("/auth/login", {"POST"}),
+        ("/auth/refresh", {"POST"}),
+        ("/auth/logout", {"POST"}),
+        ("/auth/dev", {"POST"}),
+    ],
+)
+async def test_another_method_is_405_and_told_which_there_are(site: Site, path: str, allowed: set[str]) -> None:
+    async with site.client() as client:
+        for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - allowed:
+            response = await client.request(method, path)
+            assert response.status_code == 405, method
+            assert set(response.headers["allow"].split(", ")) == allowed, method
+            if method != "HEAD":
+                assert_problem(response, 405)
+
+
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/metrics", "/config.json", "/docs", "/", "/page.js", "/openapi.json", "/nowhere"]
+)
+async def test_head_is_get_without_the_body(site: Site, path: str) -> None:
+    async with site.client() as client:
+        get, head = await client.get(path), await client.head(path)
+    assert head.status_code == get.status_code
+    assert head.content == b""
+    assert head.headers["content-type"] == get.headers["content-type"]
+    if path != "/metrics":  # its values move
+        assert head.headers["content-length"] == str(len(get.content)) == get.headers["content-length"]
+
+
+async def test_a_page_is_not_sent_again_to_who_has_it(site: Site) -> None:
+    async with site.client() as client:
+        etag = (await client.get("/page.js")).headers["etag"]
+        again = await client.get("/page.js", headers={"if-none-match": etag})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_a_websocket_at_the_http_port_is_closed(site: Site) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "websocket",
+        "path": "/ws",
+        "raw_path": b"/ws",
+        "headers": [],
+        "query_string": b"",
+        "subprotocols": [],
+    }
+    await site.app()(scope, receive, send)
+    assert [message["type"] for message in sent] == ["websocket.close"]
 
 
 @pytest.mark.parametrize(

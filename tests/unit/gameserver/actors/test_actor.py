@@ -16,6 +16,7 @@ from gameserver.actors.actor import (
 )
 from gameserver.clock import ManualClock
 from gameserver.errors import Busy, Unavailable
+from hotpath.tap_path import Gate
 from tests.fakes.counting_actor import CountingActor, Note
 
 
@@ -28,18 +29,20 @@ class Bench:
         self.raised: list[tuple[Message, Exception]] = []
         self.forwarded: list[Message] = []
         self.turns_s: list[float] = []
-        self.accepts_writes = True
+        self.observe_turn_s = self.turns_s.append
+        self.accepting = Gate()
+        self.accepting.open = True
         self.actor = CountingActor()
-        self.cell: Cell[CountingActor] = Cell(
-            clock=self.clock,
-            start_drain=self.to_drain.append,
-            on_failure=self.on_failure,
-            observe_turn_s=self.turns_s.append,
-            forward=self.forwarded.append,
-            accepts_writes=lambda: self.accepts_writes,
-        )
+        self.cell: Cell[CountingActor] = Cell(self, "key")
 
-    def on_failure(self, cell: Cell[CountingActor], message: Message, error: Exception) -> None:
+    def start_drain(self, cell: Cell[CountingActor]) -> None:
+        self.to_drain.append(cell)
+
+    def forward(self, cell: Cell[CountingActor], message: Message) -> None:
+        assert cell is self.cell
+        self.forwarded.append(message)
+
+    def turn_raised(self, cell: Cell[CountingActor], message: Message, error: Exception) -> None:
         self.raised.append((message, error))
         rest = self.actor.failed(message)
         if rest is not None:
@@ -199,13 +202,13 @@ def test_a_quarantined_actor_reads_but_does_not_write(bench: Bench) -> None:
 
 def test_while_no_writes_are_accepted_reads_go_on(bench: Bench) -> None:
     bench.activate()
-    bench.accepts_writes = False
+    bench.accepting.open = False
     write, read = Note("write"), Note("read", writes=False)
     bench.cell.deliver(write)
     bench.cell.deliver(read)
     assert bench.actor.handled == ["read"]
     assert [type(error) for error in write.refused] == [Unavailable]
-    bench.accepts_writes = True
+    bench.accepting.open = True
     bench.cell.deliver(Note("write again"))
     assert bench.actor.handled == ["read", "write again"]
 

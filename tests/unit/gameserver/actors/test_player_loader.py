@@ -6,10 +6,10 @@ import pytest
 
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import Moved, PlayerLoader
-from gameserver.actors.tally import Tally
 from gameserver.clock import ManualClock
 from gameserver.errors import ErrorCode, Unavailable
 from hotpath.player_state import World
+from hotpath.tap_path import Tally
 from persistence.records import LoadedPlayer, OwnedElsewhere
 from tests.fakes.player_database import PlayerDatabase
 

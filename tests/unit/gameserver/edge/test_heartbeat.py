@@ -6,6 +6,7 @@ from trio.testing import MockClock
 
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.session import Session
+from hotpath.outbox import Outbox
 from tests.fakes.lone_session import LoneSession
 from tests.fakes.trio_time_clock import TrioTimeClock
 
@@ -32,15 +33,15 @@ class Watched(Session):
 
 def test_the_earliest_look_stands_and_later_ones_fall_away() -> None:
     lone = LoneSession()
-    start_ms = lone.clock.now_ms()
-    session = Watched(lone.shared, wake=lambda: None, abort=lambda: None)
+    start_ms = lone.clock.uptime_ms()
+    session = Watched(lone.shared, Outbox(), lambda: None)
     session.looks = []
     for after_ms in (9_000, 3_000, 1_000, 7_000):
         lone.heartbeat.watch(session, start_ms + after_ms)
     lone.wait(20_000)
     assert len(session.looks) == 1
     assert 1_000 <= session.looks[0] - start_ms <= 1_200
-    lone.heartbeat.watch(session, lone.clock.now_ms() + 500)
+    lone.heartbeat.watch(session, lone.clock.uptime_ms() + 500)
     lone.wait(1_000)
     assert len(session.looks) == 2
 
@@ -59,7 +60,7 @@ def test_deadlines_hold_over_many_near_looks() -> None:
 
 def test_a_tick_that_raises_ends_that_session_only() -> None:
     lone = LoneSession().live()
-    other = Session(lone.shared, wake=lambda: None, abort=lambda: None)
+    other = Session(lone.shared, Outbox(), lambda: None)
 
     def crash() -> None:
         raise RuntimeError("a bug")
@@ -79,7 +80,7 @@ async def test_it_beats_by_itself(autojump_clock: MockClock) -> None:
     clock = TrioTimeClock(autojump_clock, lone.clock.now_ms())
     heartbeat = Heartbeat(clock)
     lone.session.due_ms = 0
-    heartbeat.watch(lone.session, clock.now_ms() + 5_000)
+    heartbeat.watch(lone.session, clock.uptime_ms() + 5_000)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(heartbeat.run)
         await trio.sleep(4.9)

@@ -285,17 +285,17 @@ def test_all_widths_of_integers_are_accepted(live: LoneSession) -> None:
 
 
 def test_a_text_frame_is_1003(live: LoneSession) -> None:
-    live.session.receive_text()
+    live.session.receive_text("text")
     assert live.end() == (None, 1003)
 
 
 def test_of_what_comes_after_the_end_nothing_counts(live: LoneSession) -> None:
-    live.session.receive_text()
+    live.session.receive_text("text")
     live.send(TAP, 1, 1, 0)
     live.session.receive(b"\xc1")
     live.session.goodbye(CloseCode.DRAIN, "too late")
     live.session.close(CloseCode.PROTOCOL_ERROR, "too late")
-    live.session.receive_text()
+    live.session.receive_text("text")
     assert live.end() == (None, 1003)
     live.database.flush()
     assert live.row.columns.taps == 0
@@ -389,6 +389,7 @@ def test_any_sign_of_life_puts_it_off(live: LoneSession, sign: str) -> None:
             case "tap":
                 live.send(TAP, seq, 1, 0)
             case _:
+                live.session.heard()
                 live.session.receive(b"\xc1")
     live.wait(24_000)
     assert not live.session.outbox.ping_due

@@ -1,6 +1,6 @@
 import pytest
 
-from gameserver.main import reachable
+from gameserver.addresses import reachable
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.registry import IDLE_MS
+from gameserver.edge import listener
 from gameserver.edge import listener as listener_module
-from gameserver.edge.portable import Connection
 from gameserver.errors import ErrorCode
 from tests.fakes.game_client import (
     ACTION,
@@ -260,10 +260,10 @@ async def test_a_silent_peer_is_pinged_and_lives_while_it_pongs() -> None:
     async with loopback_game() as game, connect(game.port) as client:
         await client.hello(game.token())
         for _ in range(3):
-            heard = game.listener._shared.clock.now_ms()
+            heard = game.listener._shared.clock.uptime_ms()
             game.clock.advance(25_100)
             with trio.fail_after(5):
-                while all(session._heard_ms <= heard for session in game.listener._sessions):
+                while all(session.seat.heard_ms <= heard for session in game.listener._sessions):
                     await trio.lowlevel.checkpoint()
         await client.tap()
 
@@ -274,7 +274,7 @@ async def test_a_peer_that_does_not_even_pong_is_dropped() -> None:
         await client.socket._stream_lock.acquire()  # its pongs wait for ever
         game.clock.advance(25_100)
         with trio.fail_after(5):
-            while not all(session._pinged for session in game.listener._sessions):
+            while not all(session.seat.pinged for session in game.listener._sessions):
                 await trio.lowlevel.checkpoint()
         assert game.listener.statistics().live == 1
         game.clock.advance(10_000)
@@ -331,16 +331,15 @@ async def test_a_bug_in_one_connection_is_logged_once_and_the_others_go_on(monke
     async with loopback_game() as game, connect(game.port) as good:
         await good.hello(game.token())
 
-        async def crash(connection: object) -> None:
-            raise RuntimeError("a bug", connection)
+        def crash(*arguments: object) -> None:
+            raise RuntimeError("a bug", arguments)
 
         with capture_logs() as logs, monkeypatch.context() as broken:
-            broken.setattr(Connection, "_linger", crash)
+            broken.setattr(listener, "Session", crash)
             async with connect(game.port) as bad:
-                await bad.send(TAP, 1, 1, 0)
                 await bad.end()
             with trio.fail_after(5):
-                while game.counters.crashes_total == 0:
+                while game.counters.crashes_total == 0 or game.admission.statistics().sockets > 1:
                     await trio.lowlevel.checkpoint()
         assert [entry["event"] for entry in logs] == ["a connection crashed"]
         await good.tap()
@@ -350,11 +349,11 @@ async def test_who_was_shaking_hands_when_the_drain_began_is_sent_away_too() -> 
     async with loopback_game() as game:
         stream = await trio.open_tcp_stream("127.0.0.1", game.port)
         with trio.fail_after(5):
-            while game.listener.statistics().connections_total == 0:
+            while game.admission.statistics().handshakes == 0:
                 await trio.lowlevel.checkpoint()
         async with trio.open_nursery() as nursery:
             async with connect(game.port) as held:  # so that the drain has someone to wait for
-                game.listener._accepting.cancel()
+                game.listener._transport.stop_accepting()
                 nursery.start_soon(game.listener.drain)
                 await held.end()
             socket = await trio_websocket.wrap_client_stream(

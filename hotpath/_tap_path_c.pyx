@@ -1,0 +1,107 @@
+"""From a TAP to its TAPPED, as it runs; `_tap_path_py.py` is the specification."""
+
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from hotpath._player_state_c cimport Cursor, PlayerState, World
+from hotpath._tap_codec_c cimport TAPPED_MAX_BYTES, tapped_frame, write_tapped
+
+
+@cython.final
+cdef class Tally:
+    """What all players of a node did since the start."""
+
+
+@cython.final
+cdef class Gate:
+    """Whether a tap may be handled at once."""
+
+    def __init__(self, Gate outer=None):
+        self._outer = outer
+
+    cdef bint passable(self) noexcept:
+        return self.open and (self._outer is None or self._outer.open)
+
+
+@cython.final
+cdef class TapLine:
+    """What the TAPs of one lineage touch."""
+
+    def __init__(self, PlayerState state not None, Cursor cursor not None, World world not None, Tally tally not None):
+        self.state = state
+        self.cursor = cursor
+        self._world = world
+        self._tally = tally
+
+    def answer(self, uint64_t seq, uint64_t count, int64_t now_ms):
+        """Apply a TAP; returns its TAPPED frame."""
+        cdef uint8_t[TAPPED_MAX_BYTES] out
+        cdef Py_ssize_t size = self.write_answer(seq, count, now_ms, out)
+        return PyBytes_FromStringAndSize(<char*> out, size)
+
+    cdef Py_ssize_t write_answer(self, uint64_t seq, uint64_t count, int64_t now_ms, uint8_t* out) noexcept:
+        cdef PlayerState state = self.state
+        cdef tapped_frame tapped
+        cdef int64_t accepted = 0
+        if self.cursor.advance(<uint32_t> seq):
+            accepted = state.tap(<int64_t> count, now_ms, self._world)
+            self._tally.accepted_total += accepted
+            self._tally.refused_total += <int64_t> count - accepted
+        else:
+            self._tally.repeated_frames_total += 1
+        tapped.seq = seq
+        tapped.accepted = <uint64_t> accepted
+        tapped.tokens = <uint64_t> state.balance_mpt
+        tapped.xp = <uint64_t> state.xp
+        tapped.level = <uint64_t> state.level
+        tapped.energy = <uint64_t> state.energy(now_ms)
+        tapped.combo = <uint64_t> state.combo_at(now_ms)
+        tapped.durable_seq = self.cursor.durable_seq
+        return write_tapped(out, &tapped)
+
+
+@cython.final
+cdef class Seat:
+    """A socket's place at its player."""
+
+    def __init__(self, int64_t uptime_ms):
+        self.heard_ms = self.operated_ms = uptime_ms
+
+    def take(self, TapLine line not None, Gate gate not None, actor):
+        """The socket is attached."""
+        self._line, self._gate, self._actor = line, gate, actor
+        self.told_seq = line.cursor.durable_seq
+
+    def leave(self):
+        """The socket is detached, or the player is gone."""
+        self._line = self._gate = self._actor = None
+
+    def tap(self, uint64_t seq, uint64_t count, int64_t now_ms):
+        """The TAPPED frame of a TAP that may be handled at once, None where it has to queue."""
+        cdef uint8_t[TAPPED_MAX_BYTES] out
+        cdef Py_ssize_t size = self.write_frame(seq, count, now_ms, out)
+        return PyBytes_FromStringAndSize(<char*> out, size) if size else None
+
+    def announce_levels(self, int64_t now_ms):
+        """Announce what the last tap reached; to be called behind its frame."""
+        self.announce(now_ms)
+
+    cdef Py_ssize_t write_frame(self, uint64_t seq, uint64_t count, int64_t now_ms, uint8_t* out) except -1:
+        cdef TapLine line = self._line
+        cdef Py_ssize_t size
+        if line is None or self.blocked is not None or not self._gate.passable():
+            return 0
+        self.operated_ms = self.heard_ms
+        self._level = line.state.level
+        if seq > line.cursor.applied_seq and not line.state.awaiting_flush:
+            self._actor.touched()
+        size = line.write_answer(seq, count, now_ms, out)
+        self.told_seq = line.cursor.durable_seq
+        return size
+
+    cdef int announce(self, int64_t now_ms) except -1:
+        cdef TapLine line = self._line
+        if line is not None and line.state.level != self._level:
+            self._actor.announce_levels(self._level, now_ms)
+        return 0

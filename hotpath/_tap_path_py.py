@@ -1,0 +1,170 @@
+"""From a TAP to its TAPPED: the specification of `_tap_path_c.pyx`.
+
+A TAP whose player is in memory and has nothing waiting needs no message and no turn of its own: the transport answers
+it through its seat. Everything else (the player is loading, its mailbox is not empty, the lineage is blocked, nothing
+may be changed) goes to the actor's mailbox, in order; the actor answers through the same `TapLine`.
+"""
+
+from typing import Any, Protocol
+
+from hotpath._player_state_py import Cursor, PlayerState, World
+from hotpath._tap_codec_py import encode_tapped
+
+
+class TapActor(Protocol):
+    """The player's actor, as a seat sees it."""
+
+    def touched(self) -> None:
+        """Something of it is to be written; called before the first change since the last flush."""
+        ...
+
+    def announce_levels(self, before: int, now_ms: int) -> None:
+        """A tap raised the level above `before`."""
+        ...
+
+
+class Tally:
+    """What all players of a node did since the start; turns only count, metrics read."""
+
+    __slots__ = ("accepted_total", "levels_total", "refused_total", "repeated_frames_total")
+
+    def __init__(self) -> None:
+        self.accepted_total = 0  #: taps that counted
+        self.refused_total = 0  #: taps in excess of bucket or energy
+        self.repeated_frames_total = 0  #: TAP frames that had been applied before
+        self.levels_total = 0  #: levels reached
+
+
+class Gate:
+    """Whether a tap may be handled at once: an actor keeps its own open while nothing stands before a new message.
+
+    Args:
+        outer: has to be open too; None = no other.
+    """
+
+    __slots__ = ("_outer", "open")
+
+    def __init__(self, outer: "Gate | None" = None) -> None:
+        self.open = False
+        self._outer = outer
+
+    def _passable(self) -> bool:
+        return self.open and (self._outer is None or self._outer.open)
+
+
+class TapLine:
+    """What the TAPs of one lineage touch.
+
+    Args:
+        state: the player's.
+        cursor: the lineage's.
+        world: the node's.
+        tally: the node's.
+    """
+
+    __slots__ = ("_tally", "_world", "cursor", "state")
+
+    def __init__(self, state: PlayerState, cursor: Cursor, world: World, tally: Tally) -> None:
+        self.state = state
+        self.cursor = cursor
+        self._world = world
+        self._tally = tally
+
+    def answer(self, seq: int, count: int, now_ms: int) -> bytes:
+        """Apply a TAP, or find that it is a repeat; returns its TAPPED frame.
+
+        Args:
+            seq: 1 … 2³² − 2.
+            count: 1 … 100 taps.
+            now_ms: the present.
+        """
+        accepted = 0
+        if self.cursor.advance(seq):
+            accepted = self.state.apply_taps(count, now_ms, self._world)
+            self._tally.accepted_total += accepted
+            self._tally.refused_total += count - accepted
+        else:
+            self._tally.repeated_frames_total += 1
+        return encode_tapped(
+            seq,
+            accepted,
+            self.state.balance_mpt,
+            self.state.xp,
+            self.state.level,
+            self.state.energy(now_ms),
+            self.state.combo_at(now_ms),
+            self.cursor.durable_seq,
+        )
+
+
+class Seat:
+    """A socket's place at its player, and when it was last heard of.
+
+    Args:
+        uptime_ms: the present, by the monotonic clock, as all times of a seat.
+    """
+
+    __slots__ = (
+        "_actor",
+        "_gate",
+        "_level",
+        "_line",
+        "blocked",
+        "heard_ms",
+        "operated_ms",
+        "pinged",
+        "told_seq",
+    )
+
+    def __init__(self, uptime_ms: int) -> None:
+        self.heard_ms = uptime_ms  #: the last sign of life
+        self.operated_ms = uptime_ms  #: the last operation
+        self.pinged = False  #: a ping is out since the last sign of life
+        self.told_seq = 0  #: the durable_seq the peer knows
+        #: What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None.
+        self.blocked: tuple[int, Any] | None = None
+        self._level = 0
+        self.leave()
+
+    def take(self, line: TapLine, gate: Gate, actor: TapActor) -> None:
+        """The socket is attached.
+
+        Args:
+            line: of its lineage.
+            gate: of its player.
+            actor: the player's.
+        """
+        self._line: TapLine | None = line
+        self._gate: Gate | None = gate
+        self._actor: TapActor | None = actor
+        self.told_seq = line.cursor.durable_seq
+
+    def leave(self) -> None:
+        """The socket is detached, or the player is gone."""
+        self._line = self._gate = self._actor = None
+
+    def tap(self, seq: int, count: int, now_ms: int) -> bytes | None:
+        """The TAPPED frame of a TAP that may be handled at once, None where it has to queue.
+
+        Args:
+            seq: 1 … 2³² − 2.
+            count: 1 … 100 taps.
+            now_ms: the present.
+        """
+        line = self._line
+        if line is None or self._gate is None or self._actor is None:
+            return None
+        if self.blocked is not None or not self._gate._passable():  # noqa: SLF001 - as C does: same module
+            return None
+        self.operated_ms = self.heard_ms
+        self._level = line.state.level
+        if seq > line.cursor.applied_seq and not line.state.awaiting_flush:
+            self._actor.touched()
+        frame = line.answer(seq, count, now_ms)
+        self.told_seq = line.cursor.durable_seq
+        return frame
+
+    def announce_levels(self, now_ms: int) -> None:
+        """Announce what the last tap reached; to be called behind its frame."""
+        if self._line is not None and self._actor is not None and self._line.state.level != self._level:
+            self._actor.announce_levels(self._level, now_ms)

@@ -1,0 +1,6 @@
+NOTHING: int
+VIOLATION: int
+
+class Receiver:
+    def __init__(self, from_client: bool, max_message_bytes: int) -> None: ...
+    def receive(self, data: bytes | bytearray | memoryview) -> list[tuple[int, bytes, int]]: ...

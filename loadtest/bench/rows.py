@@ -1,0 +1,121 @@
+"""What is measured, against what, and whether it is enough: raw figures in, one row a measurement out.
+
+Every measurement is read from one repetition; the row is the median over the repetitions, and it is met if most
+repetitions met it. Ratios are within one repetition, to the floor if nothing else is said.
+"""
+
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from loadtest.bench.plan import Plan
+from loadtest.bench.runs import phase_of
+
+Result = dict[str, Any]
+
+LATER: Final = "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Of one repetition."""
+
+    value: float
+    ratio: float | None = None
+    met: bool | None = None  #: None: there is no target
+    generator: float = 0.0  #: its share of a core
+    disturbed: bool = False  #: something else ran on the server's core
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """One row before it is measured."""
+
+    name: str
+    unit: str
+    target: str
+    read: Callable[[Result, Plan], Reading | None]  #: None: what it needs is not there
+    why_not: str = LATER  #: what to say then
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row."""
+
+    name: str
+    unit: str
+    target: str
+    value: float | None = None
+    ratio: float | None = None
+    met: bool | None = None
+    generator: float = 0.0
+    disturbed: bool = False
+    note: str = ""
+
+
+def rows_of(repetitions: Sequence[Result], plan: Plan, measurements: Sequence[Measurement]) -> list[Row]:
+    """Every row.
+
+    Args:
+        repetitions: raw figures of each.
+        plan: how large they were.
+        measurements: in their order.
+    """
+    return [_row(found, repetitions, plan) for found in measurements]
+
+
+def _row(measurement: Measurement, repetitions: Sequence[Result], plan: Plan) -> Row:
+    readings = [found for one in repetitions if (found := measurement.read(one, plan)) is not None]
+    if not readings:
+        return Row(measurement.name, measurement.unit, measurement.target, note=measurement.why_not)
+    ratios = [found.ratio for found in readings if found.ratio is not None]
+    verdicts = [found.met for found in readings if found.met is not None]
+    return Row(
+        measurement.name,
+        measurement.unit,
+        measurement.target,
+        statistics.median(found.value for found in readings),
+        statistics.median(ratios) if ratios else None,
+        2 * sum(verdicts) > len(verdicts) if verdicts else None,
+        max(found.generator for found in readings),
+        any(found.disturbed for found in readings),
+    )
+
+
+# ---- reading one repetition
+
+BUSY_ELSEWHERE: Final = 0.15  #: of the server's core, used by something else
+
+
+def ours(one: Result) -> str:
+    """The transport that the targets are for."""
+    return "gateway" if "gateway" in one else "portable"
+
+
+def found_phase(one: Result, server: str, run: str, name: str) -> Result | None:
+    """A phase of a server's run, if it was made."""
+    result = one.get(server, {}).get(run)
+    return phase_of(result, name) if result is not None else None
+
+
+def reading(phase: Result, value: float, ratio: float | None = None, *, met: bool | None = None) -> Reading:
+    """A reading with what it says of the run's quality."""
+    busy, own = phase.get("server_core_busy_share"), phase.get("server_cpu_share")
+    disturbed = busy is not None and own is not None and busy - own > BUSY_ELSEWHERE
+    return Reading(value, ratio, met, phase.get("generator_cpu_share") or 0.0, disturbed)
+
+
+def all_answered(phase: Result) -> bool:
+    """Nothing was left without an answer, nothing was answered with an error."""
+    return not (phase["unanswered"] or phase["unsent"] or phase["errors"])
+
+
+def growth_of(one: Result, server: str = "gateway") -> list[tuple[int, float]]:
+    """CPU a tap in µs by sockets."""
+    found = []
+    for sockets, result in one.get(server, {}).get("growth", {}).items():
+        phase = phase_of(result, "growth")
+        if phase is not None and phase["server_cpu_us_each"]:
+            found.append((int(sockets), phase["server_cpu_us_each"]))
+    return sorted(found)

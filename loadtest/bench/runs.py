@@ -1,0 +1,231 @@
+"""One repetition: every server after the other, each with the same swarm. What comes out is raw: nothing is judged."""
+
+import http.client
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from loadtest.bench import servers
+from loadtest.bench.plan import FAIR_SHARE, FANOUT_BYTES, FANOUT_RATE, GROWTH_RATE, STORM_AT_ONCE, Plan, duration_s
+from loadtest.bench.servers import Server, Setup
+from loadtest.own_server import ROOT, LoadTestError, end_process
+
+Result = dict[str, Any]
+
+CONNECT_S: Final = 150.0  #: a swarm's own deadline for connecting is 120 s, and a storm connects again
+STOP_S: Final = 10.0
+HEALTH_EVERY_S: Final = 0.02
+#: The gateway with sessions that only listen: `python -m MODULE RATE BYTES` prints its port, knows no HELLO and sends
+#: as the floor does with `--fanout`, each message beginning with CLOCK_REALTIME in µs.
+FANOUT_MODULE: Final = "tests.fanout_server"
+TAPS_TIMED: Final = 300_000
+RULES_PROGRAM: Final = f"""
+import time
+from hotpath.player_state import FIELD_RANGES, PlayerState, World
+fields = dict.fromkeys(FIELD_RANGES, 0)
+for name in ("tap_level", "energy_cap_level", "energy_regen_level", "generation"):
+    if name in fields: fields[name] = 1
+state, world, start_ms = PlayerState(**fields), World(), 1_800_000_000_000
+state.fill_energy(start_ms)
+best_ns = float("inf")
+for _ in range(5):
+    nows = range(start_ms, start_ms + {TAPS_TIMED} * 1000, 1000)
+    apply_taps = state.apply_taps
+    began = time.perf_counter_ns()
+    for now_ms in nows: apply_taps(1, now_ms, world)
+    took = time.perf_counter_ns() - began
+    began = time.perf_counter_ns()
+    for now_ms in nows: pass
+    best_ns = min(best_ns, (took - (time.perf_counter_ns() - began)) / {TAPS_TIMED})
+    start_ms += {TAPS_TIMED} * 1000
+print(best_ns, state.taps)
+"""
+
+
+def swarm(
+    server: Server, connections: int, phases: Sequence[str], *, while_it_runs: Callable[[], None] | None = None
+) -> Result:
+    """Run a swarm against a server.
+
+    Args:
+        server: which.
+        connections: how many.
+        phases: as on the swarm's command line.
+        while_it_runs: called again and again until it ends.
+
+    Raises:
+        LoadTestError: it could not run, or took too long.
+    """
+    command = [sys.executable, "-m", "loadtest.swarm", "--url", server.url, "--connections", str(connections)]
+    command += ["--pid", str(server.pid), *(["--hello", str(server.hello)] if server.hello else ["--plain"])]
+    if server.page_url:
+        command += ["--at-once", str(STORM_AT_ONCE), "--metrics-url", f"{server.page_url}metrics", "--watch-children"]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        [*command, *phases],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+    )
+    try:
+        while while_it_runs is not None and process.poll() is None:
+            while_it_runs()
+        said, complaints = process.communicate(timeout=2 * CONNECT_S + duration_s(list(phases)))
+    except subprocess.TimeoutExpired:
+        raise LoadTestError(f"the swarm did not end: {' '.join(phases)}") from None
+    finally:
+        end_process(process, STOP_S)
+    if process.returncode not in (0, 1):
+        raise LoadTestError(f"the swarm ended with status {process.returncode}: {complaints.decode().strip()[-500:]}")
+    found: Result = json.loads(said)
+    return found
+
+
+def phase_of(result: Result, name: str) -> Result | None:
+    """A swarm's phase by name."""
+    return next((phase for phase in result["phases"] if phase["name"] == name), None)
+
+
+def repetition(setup: Setup, plan: Plan, number: int, say: Callable[[str], None]) -> Result:
+    """Everything once.
+
+    Args:
+        setup: what is there.
+        plan: how large.
+        number: from 0; every other one goes through the servers backwards.
+        say: told what is being done.
+
+    Returns:
+        Raw figures by server and run; a server that is not there is missing.
+
+    Raises:
+        LoadTestError: a server or the swarm could not run.
+    """
+    todo: dict[str, Callable[[], Result]] = {"floor": lambda: _floor(setup, plan)}
+    if setup.has_gateway:
+        todo["gateway"] = lambda: _game(setup, plan, "gateway")
+    if setup.node_modules is not None:
+        todo["uwebsockets"] = lambda: _uwebsockets(setup, plan)
+    todo["portable"] = lambda: _game(setup, plan, "portable")
+    ours = "gateway" if setup.has_gateway else "portable"
+    todo["flush"] = lambda: _flush(setup, plan, ours)
+    results: Result = {"null_sink": setup.has_null_sink}
+    todo["fan_out"] = lambda: _fan_out(setup, plan)
+    for name in reversed(todo) if number % 2 else todo:
+        say(f"{name} …")
+        results[name] = todo[name]()
+    say("rules and start …")
+    results["rules_ns"] = time_rules_ns()
+    results["start_s"] = results["flush"]["ready_s"]
+    if plan.start_players and number == 0:
+        results["start_s"] = servers.time_to_ready_s(setup, _settings(setup, ours, null_sink=False), plan.start_players)
+    return results
+
+
+def _settings(setup: Setup, transport: str, *, null_sink: bool) -> dict[str, str]:
+    settings = {"GAME_TRANSPORT": transport} if setup.has_gateway else {}
+    return settings | ({"GAME_FLUSH_SINK": "null"} if null_sink and setup.has_null_sink else {})
+
+
+def _floor(setup: Setup, plan: Plan) -> Result:
+    with servers.floor(setup) as server:
+        results = {"many": swarm(server, plan.sockets, plan.floor_phases())}
+        results["portable"] = results["many"]  # what the portable transport is compared with: as many sockets
+        if plan.portable_sockets != plan.sockets:
+            results["portable"] = swarm(server, plan.portable_sockets, [plan.saturation()])
+        if not plan.quick:
+            results["growth"] = _growth(server, plan)
+    with servers.floor(setup) as server:
+        results["few"] = swarm(server, plan.few, [plan.pipelined()])
+    with servers.floor(setup, "--fanout", str(FANOUT_RATE), str(FANOUT_BYTES)) as server:
+        results["fan_out"] = swarm(server, plan.sockets, [plan.listen()])
+    return results
+
+
+def _fan_out(setup: Setup, plan: Plan) -> Result:
+    command = [sys.executable, "-m", FANOUT_MODULE, str(FANOUT_RATE), str(FANOUT_BYTES)]
+    with servers.printing_port(setup, command) as server:
+        return {"many": swarm(server, plan.sockets, [plan.listen(), plan.listen_beside_slow()])}
+
+
+def _uwebsockets(setup: Setup, plan: Plan) -> Result:
+    with servers.uwebsockets(setup) as server:
+        return {
+            "many": swarm(server, plan.sockets, plan.floor_phases()),
+            "few": swarm(server, plan.few, [plan.pipelined()]),
+        }
+
+
+def _game(setup: Setup, plan: Plan, transport: str) -> Result:
+    is_gateway = transport == "gateway"
+    is_ours = is_gateway or not setup.has_gateway
+    phases = plan.gateway_phases() if is_gateway else plan.portable_phases()
+    sockets = plan.sockets if is_gateway else plan.portable_sockets
+    players = plan.players if is_gateway else max(sockets, plan.few)
+    with servers.game(setup, transport, _settings(setup, transport, null_sink=True), players) as server:
+        results: Result = {"ready_s": server.ready_s, "many": swarm(server, sockets, phases)}
+        results["few"] = swarm(server, plan.few, [plan.pipelined()])
+        if is_ours:
+            saturation = phase_of(results["many"], "saturation")
+            rate = max(100.0, FAIR_SHARE * (saturation["per_s"] if saturation else 0.0))
+            health: list[float] = []
+            results["fair"] = swarm(
+                server, sockets, [plan.open_loop(rate, "fair")], while_it_runs=lambda: _ask_health(server, health)
+            )
+            results["health_ms"] = health
+        if is_gateway:
+            results["growth"] = _growth(server, plan)
+    return results
+
+
+def _growth(server: Server, plan: Plan) -> Result:
+    return {str(at): swarm(server, at, [plan.open_loop(GROWTH_RATE, "growth")]) for at in plan.growth}
+
+
+def _flush(setup: Setup, plan: Plan, transport: str) -> Result:
+    """Ours with PostgreSQL behind it, which runs on the generator's core."""
+    phases = plan.flush_phases() if transport == "gateway" else [plan.idle()]  # more than the portable one carries
+    with servers.game(setup, "flush", _settings(setup, transport, null_sink=False), plan.sockets) as server:
+        return {"ready_s": server.ready_s, "many": swarm(server, plan.sockets, phases)}
+
+
+def _ask_health(server: Server, times_ms: list[float]) -> None:
+    """GET /healthz on a connection of its own, and rest; what fails counts as the longest wait."""
+    parts = urlsplit(server.page_url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5.0)
+    began_s = time.perf_counter()
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        times_ms.append((time.perf_counter() - began_s) * 1000)
+    except (OSError, http.client.HTTPException):
+        times_ms.append(5000.0)
+    finally:
+        connection.close()
+    time.sleep(HEALTH_EVERY_S)
+
+
+def time_rules_ns() -> float:
+    """What one accepted tap costs in `apply_taps`, called from Python: an upper bound of what the gateway pays.
+
+    Raises:
+        LoadTestError: the program failed, or taps were refused.
+    """
+    done = subprocess.run(  # noqa: S603 - our own command
+        [sys.executable, "-c", RULES_PROGRAM], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    words = done.stdout.split()
+    if done.returncode or len(words) != 2 or int(words[1]) != 5 * TAPS_TIMED:
+        raise LoadTestError(f"apply_taps cannot be timed: {done.stderr.strip()[-500:]} {done.stdout.strip()}")
+    return float(words[0])
+
+
+def keep(folder: Path, name: str, raw: object) -> None:
+    """Write raw figures beside the report."""
+    (folder / name).write_text(json.dumps(raw, indent=1) + "\n", encoding="utf-8")

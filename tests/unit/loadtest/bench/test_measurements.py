@@ -1,0 +1,193 @@
+from typing import Any
+
+import pytest
+
+from loadtest.bench.measurements import MEASUREMENTS
+from loadtest.bench.plan import plan_for
+from loadtest.bench.rows import Row, rows_of
+
+PLAN = plan_for(quick=True, file_limit=20_000)
+Result = dict[str, Any]
+
+
+def phase(name: str, **more: Any) -> Result:
+    return {
+        "name": name,
+        "kind": "open",
+        "per_s": 100_000.0,
+        "answered": 500_000,
+        "accepted_share": 1.0,
+        "latency_ms": {"p99": 4.0},
+        "unanswered": 0,
+        "unsent": 0,
+        "errors": 0,
+        "generator_cpu_share": 0.5,
+        "server_cpu_share": 0.8,
+        "server_core_busy_share": 0.85,
+        "server_cpu_us_each": 10.0,
+        "server_rss_grown_bytes": 0.0,
+        "open": 4_000,
+        "metrics_before": {"game_players_load_batches_total": 30.0},
+        "metrics_after": {"game_players_load_batches_total": 40.0},
+        "whole": {"elapsed_s": 2.0},
+        **more,
+    }
+
+
+def run(*phases: Result) -> Result:
+    connect = {"s": 4.0, "open": 4_000, "server_rss_grown_bytes": 4_000 * 5 * 1024.0}
+    return {"connections": 4_000, "connect": connect, "phases": list(phases)}
+
+
+def many(**more: Any) -> Result:
+    rates = [phase(f"rate_{rate}", rate=float(rate), **more) for rate in (10_000, 20_000, 40_000)]
+    return run(phase("idle"), phase("saturation", **more), *rates, phase("actions", **more))
+
+
+def repetition(**gateway: Any) -> Result:
+    storm = phase("storm", storm_s=3.0, failed=0)
+    ours = many(**gateway)
+    ours["phases"].append(storm)
+    growth = {"1000": run(phase("growth")), "4000": run(phase("growth", server_cpu_us_each=14.0))}
+    return {
+        "null_sink": True,
+        "floor": {"many": many(), "portable": many(), "few": run(phase("pipelined")), "fan_out": run(phase("fan_out"))},
+        "gateway": {
+            "many": ours,
+            "few": run(phase("pipelined", **gateway)),
+            "fair": run(phase("fair")),
+            "health_ms": [*range(1, 100), 400],
+            "growth": growth,
+        },
+        "uwebsockets": {"many": many(), "few": run(phase("pipelined"))},
+        "portable": {"many": run(phase("saturation")), "few": run(phase("pipelined"))},
+        "flush": {"many": many(server_cpu_us_each=18.0)},
+        "rules_ns": 60.0,
+        "start_s": 2.0,
+    }
+
+
+def row(name: str, *repetitions: Result) -> Row:
+    (found,) = (row for row in rows_of(repetitions, PLAN, MEASUREMENTS) if row.name == name)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "value", "ratio", "met"),
+    [
+        ("saturation, unpipelined †", {"per_s": 80_000.0}, 80_000, 0.8, True),
+        ("saturation, unpipelined †", {"per_s": 79_000.0}, 79_000, 0.79, False),
+        ("saturation, unpipelined †", {"accepted_share": 0.94}, 100_000, 1.0, False),
+        ("saturation, unpipelined †", {"errors": 1}, 100_000, 1.0, False),
+        ("saturation, pipelined †", {"per_s": 60_000.0, "accepted_share": 0.1}, 60_000, 0.6, True),
+        ("pipelined, uWebSockets.js in the same run", {"per_s": 99_000.0}, 100_000, 0.99, False),
+        ("latency p99 at 10,000/s †", {}, 4.0, 1.0, True),
+        ("latency p99 at 10,000/s †", {"latency_ms": {"p99": 11.9}}, 11.9, 2.975, True),  # ≤ 3 × the floor
+        ("latency p99 at 10,000/s †", {"latency_ms": {"p99": 13.0}}, 13.0, 3.25, False),
+        ("latency p99 at 40,000/s †", {"unanswered": 1}, 4.0, 1.0, False),
+        ("latency p99 at 40,000/s †", {"unsent": 1}, 4.0, 1.0, False),
+        ("CPU a tap at 40,000/s †", {"server_cpu_us_each": 16.0}, 16.0, 1.6, True),
+        ("CPU a tap at 40,000/s †", {"server_cpu_us_each": 16.5}, 16.5, 1.65, False),
+        ("CPU a tap with flush at 10,000/s", {}, 18.0, 1.8, True),
+        ("actions, half of the frames", {"per_s": 24_000.0}, 24_000, None, False),
+        ("memory an idle player's socket", {}, 5.0, None, True),
+        ("connect storm, every state to load", {}, 4.0, None, True),
+        ("connect storm, states in memory", {}, 3.0, None, True),
+        ("taps a CPU second, unpipelined †", {"server_cpu_us_each": 12.5}, 80_000, 0.8, None),
+        ("connect storm, player-load transactions", {}, 30.0, None, True),
+        ("GET /healthz p99 at 60 %", {}, 400, None, False),
+        ("rules: apply_taps, from Python", {}, 60.0, None, True),
+        ("growth: CPU a tap, most sockets to fewest", {}, 14.0, 1.4, True),
+        ("start, ready after", {}, 2.0, None, True),
+    ],
+)
+def test_a_target_is_met_or_missed(name: str, change: Result, value: float, ratio: float | None, met: bool) -> None:
+    found = row(name, repetition(**change))
+    assert found.value == pytest.approx(value)
+    assert found.ratio == (None if ratio is None else pytest.approx(ratio))
+    assert found.met is met
+
+
+def test_the_peers_of_the_table_are_scaled_by_the_floor() -> None:
+    one = repetition()
+    one["floor"]["few"]["phases"][0]["per_s"] = 1_233_000.0 / 2
+    one["gateway"]["few"]["phases"][0]["per_s"] = 300_000.0
+    socket_io, nakama = row("pipelined, Socket.IO by the table", one), row("pipelined, Nakama by the table", one)
+    assert [socket_io.value, nakama.value] == pytest.approx([29_500, 19_000])
+    assert (socket_io.met, nakama.met) == (True, True)
+    one["gateway"]["few"]["phases"][0]["per_s"] = 294_000.0
+    assert row("pipelined, Socket.IO by the table", one).met is False
+
+
+def test_a_row_is_the_median_and_met_if_most_were() -> None:
+    runs = [repetition(per_s=per_s) for per_s in (50_000.0, 90_000.0, 85_000.0)]
+    found = row("saturation, unpipelined †", *runs)
+    assert [found.value, found.ratio] == pytest.approx([85_000, 0.85])
+    assert found.met is True
+    runs[1] = repetition(per_s=70_000.0)
+    assert row("saturation, unpipelined †", *runs).met is False
+
+
+def test_the_durable_row_costs_what_the_flush_adds() -> None:
+    one = repetition()
+    (flushed,) = (phase for phase in one["flush"]["many"]["phases"] if phase["name"] == "rate_40000")
+    flushed |= {"per_s": 40_000.0, "metrics_before": {}, "metrics_after": {"game_write_behind_rows": 400_000.0}}
+    found = row("CPU of the server a durable row", one)
+    assert found.value == pytest.approx(8 * 40_000 / 200_000)
+    assert found.met is True
+    one["null_sink"] = False
+    assert row("CPU of the server a durable row", one).value is None
+
+
+def test_the_flush_lag_is_read_from_the_histogram() -> None:
+    one = repetition()
+    (flushed,) = (phase for phase in one["flush"]["many"]["phases"] if phase["name"] == "rate_20000")
+    flushed["metrics_after"] = {
+        'game_flush_lag_seconds_bucket{le="0.5"}': 100.0,
+        'game_flush_lag_seconds_bucket{le="2.5"}': 102.0,
+        'game_flush_lag_seconds_bucket{le="+Inf"}': 102.0,
+    }
+    found = row("flush lag p99 at 20,000/s", one)
+    assert (found.value, found.met) == (2.5, False)
+
+
+def test_without_a_gateway_the_portable_transport_is_ours() -> None:
+    one = repetition()
+    del one["gateway"]
+    one["portable"]["many"]["phases"][0]["per_s"] = 5_000.0
+    assert row("saturation, unpipelined †", one).value == 5_000
+    assert row("connect storm, states in memory", one).value is None
+    assert row("connect storm, states in memory", one).note == "needs the gateway"
+
+
+def test_the_portable_transport_is_compared_at_its_own_number_of_sockets() -> None:
+    one = repetition()
+    one["portable"]["many"] = run(phase("saturation", per_s=4_000.0))
+    one["floor"]["portable"] = run(phase("saturation", per_s=80_000.0))
+    found = row("portable: unpipelined", one)
+    assert [found.value, found.ratio] == pytest.approx([4_000, 0.05])
+
+
+def test_what_is_not_there_is_said_and_has_no_verdict() -> None:
+    one = repetition()
+    del one["uwebsockets"]
+    found = row("pipelined, uWebSockets.js in the same run", one)
+    assert (found.value, found.met, found.note) == (None, None, "skipped: no uWebSockets.js here")
+    assert row("leaderboard", one).note.startswith("later")
+
+
+def test_a_busy_core_and_a_busy_generator_are_kept() -> None:
+    found = row("saturation, unpipelined †", repetition(server_core_busy_share=0.99, generator_cpu_share=0.97))
+    assert (found.disturbed, found.generator) == (True, 0.97)
+    assert not row("saturation, unpipelined †", repetition()).disturbed
+
+
+def test_every_measurement_has_a_row_whatever_is_missing() -> None:
+    bare = {"null_sink": False, "floor": {}, "portable": {}, "flush": {}, "rules_ns": 50.0, "start_s": 1.0}
+    rows = rows_of([bare], PLAN, MEASUREMENTS)
+    assert [row.name for row in rows] == [measurement.name for measurement in MEASUREMENTS]
+    assert len({row.name for row in rows}) == len(rows)
+    assert {row.name for row in rows if row.value is not None} == {
+        "rules: apply_taps, from Python",
+        "start, ready after",
+    }
