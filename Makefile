@@ -6,10 +6,10 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd loadtest/*.pyx loadtest/*.pxd) setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format load bench lock clean
+.PHONY: help setup run test test-debug test-asan fuzz lint format load bench lock clean
 
 help:                      ## what can be done here
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -39,6 +39,18 @@ run: setup                 ## serve the game on this machine
 	@exec $(BIN)/gameserver serve
 test: $(VENV)/.dev setup   ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+# What reaches the extensions, over builds of them with checks, each in a copy of the tree under build/checked.
+NEAR_C  := tests/unit/hotpath tests/property tests/unit/gameserver/actors tests/unit/gameserver/edge
+SOCKETS := $(addprefix tests/integration/edge/test_,frames.py handshake.py transport.py)
+CHECKED := $(BIN)/python -m tests.checked_build
+test-debug: $(VENV)/.dev setup  ## the extensions with bounds and overflow checks
+	@$(CHECKED) debug -m pytest -q -p no:cacheprovider -n auto --dist loadgroup $(NEAR_C) $(ARGS)
+test-asan: $(VENV)/.dev setup  ## the extensions under AddressSanitizer (gcc)
+	@$(CHECKED) asan -m pytest -q -p no:cacheprovider -n auto --dist loadgroup $(NEAR_C) $(SOCKETS) -k "not portable" $(ARGS)
+# First with eyes, then what was found, and changes to it, under AddressSanitizer.
+fuzz: $(VENV)/.dev setup   ## frame parser and tap codec: SECONDS=30, twice
+	@$(BIN)/python -m tests.fuzz.run $(SECONDS)
+	@$(CHECKED) asan -m tests.fuzz.run --blind --findings $(CURDIR)/build/fuzz $(SECONDS)
 lint: $(VENV)/.dev setup   ## style, types, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint hotpath loadtest  # it looks for pycodestyle on the PATH
