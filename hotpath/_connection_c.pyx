@@ -141,11 +141,14 @@ cdef class Connection(Outbox):
         return 0
 
     cdef int handle(self, uint8_t* data, Py_ssize_t size) except -1:
-        """Handle input and send what it caused; the out-buffer is empty before and after."""
+        """Handle input, if any, and send what waits; the out-buffer is empty before and after."""
         cdef Exchange exchange = self.exchange
+        if exchange is None:
+            return 0
         try:
             exchange.current = self
-            self.take_in(data, size)
+            if size:
+                self.take_in(data, size)
             exchange.current = None
             self.flush()
         except Exception as error:  # a bug in this connection must not reach the others

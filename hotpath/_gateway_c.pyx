@@ -181,7 +181,7 @@ cdef class Gateway(Exchange):
             some, self.to_write = self.to_write[:WRITES_AT_ONCE], self.to_write[WRITES_AT_ONCE:]
             for connection in some:
                 connection.queued = False
-                connection.flush()
+                connection.handle(NULL, 0)
             served += <int> len(some)
         return served
 
@@ -194,7 +194,7 @@ cdef class Gateway(Exchange):
         elif fd < self.capacity and self.table[fd] != NULL:  # else it was dropped in this very round
             connection = <Connection> self.table[fd]
             if events & EPOLLOUT:
-                connection.flush()
+                connection.handle(NULL, 0)
             if events & (EPOLLIN | EPOLLHUP | EPOLLERR):
                 connection.readable()
         return 0
@@ -205,7 +205,10 @@ cdef class Gateway(Exchange):
         while self._publications and left:
             frame, payload, key, connections = self._publications[0]
             for connection in connections:
-                connection.deliver(frame, payload, key)
+                try:
+                    connection.deliver(frame, payload, key)
+                except Exception as error:  # a bug in this connection must not reach the others
+                    connection.crashed(error)
                 left -= 1
                 if not left:
                     break

@@ -12,12 +12,13 @@ import contextlib
 import errno
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import trio
 
 from gameserver.edge.handshake import MAX_HEAD_BYTES, Handshake
+from gameserver.edge.terms import SocketSession
 from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, Host
 from gameserver.logs import get_logger
 from hotpath.connection import Connection
@@ -47,11 +48,6 @@ class GatewayTransport:
         self._accepting = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
         self._refusals = 0  #: connections that were not admitted and wait for their answer
-
-    @property
-    def gateway(self) -> Gateway:
-        """What owns the sockets: for publications and counts."""
-        return self._gateway
 
     async def run(
         self, sockets: Sequence[trio.SocketListener], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -84,6 +80,10 @@ class GatewayTransport:
     def stop_accepting(self) -> None:
         """Take no more connections; those that are there go on."""
         self._accepting.cancel()
+
+    def publish(self, frame: bytes, sessions: Iterable[SocketSession], key: Hashable | None = None) -> None:
+        """Send one frame to many; see `Transport`."""
+        self._gateway.publish(frame, (session.outbox for session in sessions), key)
 
     def answered_taps(self) -> tuple[int, int]:
         """(TAP frames, taps in them) that were answered without the session."""

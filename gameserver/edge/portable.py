@@ -12,7 +12,7 @@ on the connection.
 import contextlib
 import functools
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import trio
 import trio_websocket
@@ -129,6 +129,15 @@ class PortableTransport:
     def stop_accepting(self) -> None:
         """Take no more connections; those that are there go on."""
         self._accepting.cancel()
+
+    def publish(self, frame: bytes, sessions: Iterable[SocketSession], key: Hashable | None = None) -> None:
+        """Send one frame to many; see `Transport`."""
+        for session in sessions:
+            if key is None:
+                session.outbox.push(frame)
+            else:
+                session.outbox.conflate(key, frame)
+            session.check_pace()
 
     def answered_taps(self) -> tuple[int, int]:
         """None: every frame goes to its session."""

@@ -1,6 +1,6 @@
 """What a transport is given, and what it is asked for: sockets in, sessions driven, until it is cancelled."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -53,6 +53,16 @@ class Transport(Protocol):
 
     def stop_accepting(self) -> None:
         """Take no more connections; those that are there go on."""
+        ...
+
+    def publish(self, frame: bytes, sessions: Iterable[SocketSession], key: Hashable | None = None) -> None:
+        """Send one frame to many; it is encoded once, and who does not read costs the others nothing.
+
+        Args:
+            frame: the payload of a binary message.
+            sessions: of open sockets; asked for one after the other, as the deliveries proceed.
+            key: of a conflated frame: for whoever is behind, only the latest with this key waits; None = lossless.
+        """
         ...
 
     def answered_taps(self) -> tuple[int, int]:

@@ -20,9 +20,9 @@ Result = dict[str, Any]
 CONNECT_S: Final = 150.0  #: a swarm's own deadline for connecting is 120 s, and a storm connects again
 STOP_S: Final = 10.0
 HEALTH_EVERY_S: Final = 0.02
-#: Our fan-out server as a Python module, when there is one: `python -m MODULE RATE BYTES` prints its port, knows no
-#: HELLO and sends as the floor does with `--fanout`, each message beginning with CLOCK_REALTIME in µs. None: later.
-FANOUT_MODULE: Final[str | None] = None
+#: The gateway with sessions that only listen: `python -m MODULE RATE BYTES` prints its port, knows no HELLO and sends
+#: as the floor does with `--fanout`, each message beginning with CLOCK_REALTIME in µs.
+FANOUT_MODULE: Final = "tests.fanout_server"
 TAPS_TIMED: Final = 300_000
 RULES_PROGRAM: Final = f"""
 import time
@@ -116,9 +116,7 @@ def repetition(setup: Setup, plan: Plan, number: int, say: Callable[[str], None]
     ours = "gateway" if setup.has_gateway else "portable"
     todo["flush"] = lambda: _flush(setup, plan, ours)
     results: Result = {"null_sink": setup.has_null_sink}
-    if FANOUT_MODULE is not None:
-        module = FANOUT_MODULE
-        todo["fan_out"] = lambda: _fan_out(setup, plan, module)
+    todo["fan_out"] = lambda: _fan_out(setup, plan)
     for name in reversed(todo) if number % 2 else todo:
         say(f"{name} …")
         results[name] = todo[name]()
@@ -151,8 +149,8 @@ def _floor(setup: Setup, plan: Plan) -> Result:
     return results
 
 
-def _fan_out(setup: Setup, plan: Plan, module: str) -> Result:
-    command = [sys.executable, "-m", module, str(FANOUT_RATE), str(FANOUT_BYTES)]
+def _fan_out(setup: Setup, plan: Plan) -> Result:
+    command = [sys.executable, "-m", FANOUT_MODULE, str(FANOUT_RATE), str(FANOUT_BYTES)]
     with servers.printing_port(setup, command) as server:
         return {"many": swarm(server, plan.sockets, [plan.listen(), plan.listen_beside_slow()])}
 

@@ -4,6 +4,7 @@ import pytest
 import trio
 import trio.testing
 
+from gameserver.wire.ops import CloseCode
 from tests.conformance_echo import EchoServer
 from tests.fakes.echo_client import (
     BYE,
@@ -97,6 +98,20 @@ async def test_the_server_ends_the_connection_first(echo: EchoServer) -> None:
     async with echo_socket(echo) as raw:
         await raw.send(BYE)
         assert await raw.frame() == CLOSED
+        assert await raw.frame() is None
+
+
+async def test_behind_the_servers_own_close_frame_nothing_is_sent(echo: EchoServer) -> None:
+    async with echo_socket(echo) as raw:
+        await raw.send(frame(TEXT, HELLO))
+        assert await raw.frame() == ECHO
+        [session] = echo.sessions
+        session.outbox.push(b"last words")
+        session.close(CloseCode.GOING_AWAY, "the server goes")
+        assert [await raw.frame(), await raw.frame()] == [(BINARY, b"last words"), closed(1001, b"the server goes")]
+        await raw.send(frame(PING, b"?") + frame(TEXT, HELLO))
+        await trio.testing.wait_all_tasks_blocked()
+        await raw.send(frame(PING, b"??") + close_frame(1001))
         assert await raw.frame() is None
 
 
