@@ -191,7 +191,9 @@ def _durable_row(one: Result, _plan: Plan) -> Reading | None:
         return None
     rows_per_s = rows / phase["whole"]["elapsed_s"]
     more_us_per_s = (phase["server_cpu_us_each"] - without["server_cpu_us_each"]) * phase["per_s"]
-    return reading(phase, more_us_per_s / rows_per_s, met=more_us_per_s / rows_per_s <= 2, beside=without)
+    each_us = more_us_per_s / rows_per_s
+    met = each_us <= 2 if each_us > 0 else None  # below nothing is noise, and no success
+    return reading(phase, each_us, met=met, beside=without)
 
 
 def _database_cpu(one: Result, _plan: Plan) -> Reading | None:
