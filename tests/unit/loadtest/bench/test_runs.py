@@ -36,6 +36,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     monkeypatch.setattr(servers, "floor", lambda _setup, *words: start(" ".join(["floor", *words])))
     monkeypatch.setattr(servers, "uwebsockets", lambda _setup: start("uwebsockets"))
     monkeypatch.setattr(servers, "game", game)
+    monkeypatch.setattr(servers, "printing_port", lambda _setup, command: start(" ".join(["fan_out", *command[1:]])))
     monkeypatch.setattr(servers, "time_to_ready_s", lambda _setup, _settings, players: players / 1_000)
     monkeypatch.setattr(runs, "swarm", swarm)
     monkeypatch.setattr(runs, "time_rules_ns", lambda: 60.0)
@@ -53,7 +54,7 @@ def repeat(setup: Setup = SETUP, plan: Plan = QUICK, number: int = 0) -> dict[st
 def test_every_server_has_its_turn_and_the_next_time_backwards(done: list[tuple[str, int]]) -> None:
     repeat()
     forth = servers_of(done)
-    assert forth == ["floor", "gateway", "uwebsockets", "portable", "flush"]
+    assert forth == ["floor", "gateway", "uwebsockets", "portable", "flush", "fan_out"]
     done.clear()
     repeat(number=1)
     assert servers_of(done) == forth[::-1]
@@ -87,7 +88,7 @@ def test_the_start_is_timed_with_players_once(done: list[tuple[str, int]]) -> No
 
 def test_what_is_not_there_is_left_out(done: list[tuple[str, int]]) -> None:
     results = repeat(replace(SETUP, node_modules=None, has_gateway=False, has_null_sink=False))
-    assert servers_of(done) == ["floor", "portable", "flush"]
+    assert servers_of(done) == ["floor", "portable", "flush", "fan_out"]
     assert {name for name, _ in done} & {"portable", "flush"} == {
         "portable",
         "flush",
@@ -96,14 +97,8 @@ def test_what_is_not_there_is_left_out(done: list[tuple[str, int]]) -> None:
     assert results["null_sink"] is False
 
 
-def test_the_fan_out_server_has_one_place_to_be_named(
-    done: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    @contextlib.contextmanager
-    def printing_port(_setup: Setup, command: list[str]) -> Iterator[Server]:
-        yield Server(" ".join(command[1:]), 1)
-
-    monkeypatch.setattr(runs, "FANOUT_MODULE", "tests.fanout")
-    monkeypatch.setattr(servers, "printing_port", printing_port)
+def test_the_fan_out_server_sends_what_the_floor_sends(done: list[tuple[str, int]]) -> None:
     assert "many" in repeat()["fan_out"]
-    assert ("-m tests.fanout 5 100", QUICK.sockets) in done
+    (ours,) = (name for name, _ in done if name.startswith("fan_out"))
+    assert ours.endswith(" 5 100")
+    assert ("floor --fanout 5 100", QUICK.sockets) in done
