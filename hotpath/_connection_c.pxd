@@ -64,6 +64,7 @@ cdef class Connection(Outbox):
     cdef bytes unsent  # framed, partly sent; what waits in the outbox comes behind it
     cdef Py_ssize_t unsent_at
     cdef bytes unhandled  # received, but more than one round's share
+    cdef bytes pong_due
     cdef bytes last_frame  # the close frame with which we answer the peer's end
     cdef Py_ssize_t discarded_bytes
     cdef int fd

@@ -39,7 +39,7 @@ cdef enum:
     CLOSE_MS = 2_000  # for what is still owed, and for the peer's half of the close handshake
     LINGER_MS = 1_000  # a close with input unread resets, and may overtake our last frame
     LINGER_BYTES = 1_048_576
-    LAST_WORDS_BYTES = 256  # kept free in the out-buffer: a ping and a close frame fit
+    LAST_WORDS_BYTES = 512  # kept free in the out-buffer: a ping, a pong and a close frame fit
 
 
 cdef bytes framed(frame):
@@ -222,12 +222,11 @@ cdef class Connection(Outbox):
         return 0
 
     cdef int pong(self, const uint8_t* data, Py_ssize_t size) except -1:
-        # A peer that does not read gets no pongs: they would queue without a bound.
+        # RFC 6455, 5.5.3: of several pings, the latest may be answered alone. So none of them queues.
         if self.unsent is None:
             self.fill()
-        if self.phase == OPEN and self.unsent is None:
-            if self.exchange.output_bytes + SERVER_HEADER_MAX_BYTES + size <= OUT_BYTES - LAST_WORDS_BYTES:
-                self.append(PONG, data, size)
+        if self.phase == OPEN:
+            self.pong_due = PyBytes_FromStringAndSize(<char*> data, size)
         return 0
 
     cdef int end_input(self, bytes last_frame) except -1:
@@ -260,6 +259,9 @@ cdef class Connection(Outbox):
         if self.ping_due:
             self.ping_due = False
             self.append(PING, NULL, 0)
+        if self.pong_due is not None and exchange.output_bytes <= OUT_BYTES - LAST_WORDS_BYTES:
+            self.append(PONG, <const uint8_t*> PyBytes_AS_STRING(self.pong_due), PyBytes_GET_SIZE(self.pong_due))
+            self.pong_due = None
         while self.has_frames():
             frame = self.pop()
             if isinstance(frame, bytes):
@@ -319,7 +321,10 @@ cdef class Connection(Outbox):
                 return self.await_events(self.interest | EPOLLOUT)
             self.unsent = None
         self.await_events(self.interest & ~EPOLLOUT)
-        if self.has_frames() or self.closing is not None and self.phase == OPEN or self.last_frame:
+        if (
+            self.has_frames() or self.last_frame or self.ping_due or self.pong_due is not None
+            or self.closing is not None and self.phase == OPEN
+        ):
             self.changed()
         elif self.phase == WRITING_LAST:
             # After an end of the stream there is nobody to tell; after a close frame, ours has to arrive.

@@ -9,11 +9,9 @@ from hotpath._player_state_c cimport COLUMNS, Cursor, PlayerState
 
 cdef enum:
     BEFORE_COLUMNS = 3  # id, epoch, sum of the postings
-    ROW_INTEGERS = 24  # both; as a sum it would break the build with overflow checks
+    ROW_INTEGERS = 24  # BEFORE_COLUMNS + COLUMNS
     INTEGER_MAX_CHARS = 20  # of an int64 with its sign
     LINEAGE_FRAME = 6  # what stands round one: ,"\\\\x…"
-
-assert ROW_INTEGERS == BEFORE_COLUMNS + COLUMNS
 
 cdef bytes digit_pairs = b"".join([b"%02d" % pair for pair in range(100)])
 cdef char[200] DIGIT_PAIRS
@@ -161,12 +159,13 @@ cdef char* put_integer(char* at, int64_t value) noexcept nogil:
     """Write `value` in decimal; returns where it ends."""
     cdef char[INTEGER_MAX_CHARS] digits
     cdef int first = INTEGER_MAX_CHARS
-    cdef uint64_t left = <uint64_t> value
-    cdef uint64_t pair
+    cdef uint64_t left, pair
     if value < 0:
         at[0] = c"-"
         at += 1
-        left = ~left + 1  # its amount, also of the least int64; `0 - left` is an overflow to who looks for them
+        left = <uint64_t> (-(value + 1)) + 1  # the least int64 has no counterpart
+    else:
+        left = <uint64_t> value
     while left >= 100:
         pair = left % 100
         left = left // 100
@@ -193,7 +192,7 @@ cdef str integers_text(const int64_t* values, Py_ssize_t count, Py_ssize_t strid
         at[0] = c"{"
         at += 1
     at[0] = c"}"
-    return buffer[:at + 1 - buffer].decode("ascii")
+    return buffer[:<Py_ssize_t> at + 1 - <Py_ssize_t> buffer].decode("ascii")
 
 
 cdef inline Py_ssize_t text_bytes(Py_ssize_t count) noexcept:
@@ -275,7 +274,7 @@ def cursor_texts(writes):
         at[0] = c"}"
         return (
             integers_text(numbers, count, 2, buffer),
-            lineages[:at + 1 - lineages].decode("ascii"),
+            lineages[:<Py_ssize_t> at + 1 - <Py_ssize_t> lineages].decode("ascii"),
             integers_text(numbers + 1, count, 2, buffer),
         )
     finally:

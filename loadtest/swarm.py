@@ -12,6 +12,7 @@ Exit status: 0, 1 if a connection failed, 2 if it could not run.
 
 import argparse
 import json
+import os
 import resource
 import sys
 import time
@@ -201,8 +202,12 @@ def _times_ms(times: Histogram) -> dict[str, float]:
 
 
 def _sample(target: Target) -> dict[str, float | None]:
-    own = resource.getrusage(resource.RUSAGE_SELF)
-    sample: dict[str, float | None] = {"at_s": time.perf_counter(), "generator_s": own.ru_utime + own.ru_stime}
+    spent, core = resource.getrusage(resource.RUSAGE_SELF), own_core(os.getpid())
+    sample: dict[str, float | None] = {
+        "at_s": time.perf_counter(),
+        "generator_s": spent.ru_utime + spent.ru_stime,
+        "generator_busy_s": core_busy_s(core) if core is not None else None,
+    }
     if target.pid is not None:
         used, core = usage_of(target.pid), own_core(target.pid)
         busy_s = core_busy_s(core) if core is not None else None
@@ -228,6 +233,7 @@ def _usage(before: dict[str, float | None], after: dict[str, float | None]) -> d
     return {
         "elapsed_s": elapsed_s,
         "generator_cpu_share": share("generator_s"),
+        "generator_core_busy_share": share("generator_busy_s"),
         "server_cpu_s": used("server_s"),
         "server_cpu_share": share("server_s"),
         "server_core_busy_share": share("busy_s"),

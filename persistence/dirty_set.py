@@ -4,7 +4,11 @@ import itertools
 import math
 from typing import Protocol
 
+import trio
+
 from persistence.records import PlayerWrites
+
+LOOK_EVERY = 32  #: players that share one look at the clock
 
 
 class Flushable(Protocol):
@@ -35,12 +39,12 @@ class Flushable(Protocol):
 class DirtySet:
     """An ordered set of `Flushable`, by identity."""
 
-    __slots__ = ("_urgent", "since_s")
+    __slots__ = ("_looked_s", "_urgent", "since_s")
 
     def __init__(self) -> None:
-        #: each with the time it became dirty, Trio's clock, the longest waiting first; to be added to, once each
-        self.since_s: dict[Flushable, float] = {}
+        self.since_s: dict[Flushable, float] = {}  #: as `add` has them, the longest waiting first
         self._urgent: dict[Flushable, None] = {}
+        self._looked_s = math.inf
 
     def __len__(self) -> int:
         return len(self.since_s)
@@ -57,6 +61,21 @@ class DirtySet:
     def oldest_s(self) -> float:
         """When the longest waiting became dirty, Trio's clock; infinity when empty."""
         return next(iter(self.since_s.values()), math.inf)
+
+    def add(self, flushable: Flushable) -> int:
+        """Put it at the end, if it is not in yet; returns how many there are then, or 0 if it was.
+
+        To look at the clock costs more than all the rest, so only the first and then every `LOOK_EVERY`-th does; the
+        others are taken to have waited as long as the last of those. Nobody is ever said to wait shorter than he does.
+        """
+        since_s = self.since_s
+        if flushable in since_s:
+            return 0
+        count = len(since_s)
+        if count % LOOK_EVERY == 0:
+            self._looked_s = trio.current_time()
+        since_s[flushable] = self._looked_s
+        return count + 1
 
     def hurry(self, flushable: Flushable) -> None:
         """Let it be among the next taken."""
@@ -76,9 +95,10 @@ class DirtySet:
             urgent = set(taken)
             others = (flushable for flushable in since_s if flushable not in urgent)
             taken += itertools.islice(others, limit - len(taken))
+            oldest_s = min([since_s[flushable] for flushable in taken])
         else:
             taken = list(itertools.islice(since_s, limit))
-        oldest_s = min([since_s[flushable] for flushable in taken], default=math.inf)
+            oldest_s = self.oldest_s
         for flushable in taken:
             del since_s[flushable]
         return taken, oldest_s

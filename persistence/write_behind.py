@@ -34,6 +34,8 @@ DIRTY_AGE_MAX_S = 60.0  #: nor when the oldest change has waited that long
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 2.0
 
+_RINGS = (1, BATCH_PLAYERS)  #: sizes at which a lane may have something to do
+
 log = logging.getLogger(__name__)
 _player_id = operator.attrgetter("player_id")
 
@@ -130,11 +132,8 @@ class WriteBehind:
     def mark_dirty(self, flushable: Flushable) -> None:
         """There is something to write. Cheap, and does nothing when it is known already."""
         lane = self._lanes[flushable.player_id % len(self._lanes)]
-        since_s = lane.dirty.since_s
-        if flushable not in since_s:
-            since_s[flushable] = trio.current_time()
-            if len(since_s) in (1, BATCH_PLAYERS):
-                lane.bell.set()
+        if lane.dirty.add(flushable) in _RINGS:
+            lane.bell.set()
 
     async def flush_now(self, flushable: Flushable) -> None:
         """Write it without waiting for others; return when all it has marked up to now is settled.

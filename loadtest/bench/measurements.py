@@ -24,7 +24,7 @@ def _against_floor(run: str, name: str, least: float) -> Callable[[Result, Plan]
             return None
         ratio = mine["per_s"] / floor["per_s"]
         accepted = run != "many" or mine["accepted_share"] >= MIN_ACCEPTED
-        return reading(mine, mine["per_s"], ratio, met=ratio >= least and accepted and not mine["errors"])
+        return reading(mine, mine["per_s"], ratio, met=ratio >= least and accepted and not mine["errors"], beside=floor)
 
     return read
 
@@ -45,7 +45,7 @@ def _against_peer(one: Result, _plan: Plan) -> Reading | None:
     if mine is None or peer is None:
         return None
     ratio = mine["per_s"] / peer["per_s"]
-    return reading(mine, peer["per_s"], ratio, met=ratio >= 1)
+    return reading(mine, peer["per_s"], ratio, met=ratio >= 1, beside=peer)
 
 
 def _against_table(peer_per_s: float, times: float) -> Callable[[Result, Plan], Reading | None]:
@@ -54,7 +54,7 @@ def _against_table(peer_per_s: float, times: float) -> Callable[[Result, Plan], 
         if mine is None or floor is None:
             return None
         peer_here = peer_per_s * floor["per_s"] / TABLE_FLOOR_PER_S
-        return reading(mine, peer_here, mine["per_s"] / peer_here, met=mine["per_s"] >= times * peer_here)
+        return reading(mine, peer_here, mine["per_s"] / peer_here, met=mine["per_s"] >= times * peer_here, beside=floor)
 
     return read
 
@@ -67,7 +67,7 @@ def _latency(rate: int, limit_ms: float, server: str = "") -> Callable[[Result, 
             return None
         p99_ms, ratio = mine["latency_ms"]["p99"], mine["latency_ms"]["p99"] / floor["latency_ms"]["p99"]
         near = p99_ms < limit_ms or (ratio <= 3 and server != "flush")
-        return reading(mine, p99_ms, ratio, met=near and all_answered(mine))
+        return reading(mine, p99_ms, ratio, met=near and all_answered(mine), beside=floor)
 
     return read
 
@@ -79,7 +79,7 @@ def _cpu(rate: int, most: float, server: str = "") -> Callable[[Result, Plan], R
         if mine is None or floor is None or not floor["server_cpu_us_each"] or mine["server_cpu_us_each"] is None:
             return None
         ratio = mine["server_cpu_us_each"] / floor["server_cpu_us_each"]
-        return reading(mine, mine["server_cpu_us_each"], ratio, met=ratio <= most)
+        return reading(mine, mine["server_cpu_us_each"], ratio, met=ratio <= most, beside=floor)
 
     return read
 
@@ -92,7 +92,7 @@ def _per_cpu_s(run: str, name: str) -> Callable[[Result, Plan], Reading | None]:
         if mine is None or floor is None or not mine["server_cpu_us_each"] or not floor["server_cpu_us_each"]:
             return None
         ratio = floor["server_cpu_us_each"] / mine["server_cpu_us_each"]
-        return reading(mine, 1e6 / mine["server_cpu_us_each"], ratio)
+        return reading(mine, 1e6 / mine["server_cpu_us_each"], ratio, beside=floor)
 
     return read
 
@@ -158,7 +158,7 @@ def _slow_readers(one: Result, _plan: Plan) -> Reading | None:
     if alone is None or beside is None:
         return None
     ratio = beside["latency_ms"]["p99"] / alone["latency_ms"]["p99"]
-    return reading(beside, beside["latency_ms"]["p99"], ratio, met=ratio < 1.1)
+    return reading(beside, beside["latency_ms"]["p99"], ratio, met=ratio < 1.1, beside=alone)
 
 
 def _floor_fan_out(one: Result, _plan: Plan) -> Reading | None:
@@ -191,7 +191,9 @@ def _durable_row(one: Result, _plan: Plan) -> Reading | None:
         return None
     rows_per_s = rows / phase["whole"]["elapsed_s"]
     more_us_per_s = (phase["server_cpu_us_each"] - without["server_cpu_us_each"]) * phase["per_s"]
-    return reading(phase, more_us_per_s / rows_per_s, met=more_us_per_s / rows_per_s <= 2)
+    each_us = more_us_per_s / rows_per_s
+    met = each_us <= 2 if each_us > 0 else None  # below nothing is noise, and no success
+    return reading(phase, each_us, met=met, beside=without)
 
 
 def _database_cpu(one: Result, _plan: Plan) -> Reading | None:
@@ -220,13 +222,13 @@ def _growth(one: Result, _plan: Plan) -> Reading | None:
     if len(points) < 2:
         return None
     ratio = points[-1][1] / points[0][1]
-    last = phase_of(one["gateway"]["growth"][str(points[-1][0])], "growth")
+    first, last = (phase_of(one["gateway"]["growth"][str(at)], "growth") for at, _ in (points[0], points[-1]))
     assert last is not None
-    return reading(last, points[-1][1], ratio, met=ratio < 1.5)
+    return reading(last, points[-1][1], ratio, met=ratio < 1.5, beside=first)
 
 
 def _start(one: Result, _plan: Plan) -> Reading | None:
-    return Reading(one["start_s"], met=one["start_s"] <= 5)
+    return Reading(one["start_s"], met=one["start_s"] <= 5) if "start_s" in one else None
 
 
 def _plainly(
@@ -239,7 +241,7 @@ def _plainly(
         if phase is None or floor is None:
             return None
         value, base = (at["latency_ms"]["p99"] if key == "p99" else at[key] for at in (phase, floor))
-        return None if not value or not base else reading(phase, value, value / base)
+        return None if not value or not base else reading(phase, value, value / base, beside=floor)
 
     return read
 

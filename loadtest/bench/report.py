@@ -54,8 +54,8 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
         ),
         (
             "The server has one core, the generator the other, and PostgreSQL shares the generator's. Other work on the"
-            f" machine disturbs: `!` marks what ran while something else took more than {BUSY_ELSEWHERE:.0%} of the"
-            " server's core."
+            f" machine disturbs: `!` marks what ran while something else took more than {BUSY_ELSEWHERE:.0%} of"
+            " one of the two cores, here or in what a ratio is to."
         ),
         (
             "The generator is our own swarm. `*` marks where it used more than 90 % of its core: that figure is the"

@@ -25,7 +25,7 @@ class Reading:
     ratio: float | None = None
     met: bool | None = None  #: None: there is no target
     generator: float = 0.0  #: its share of a core
-    disturbed: bool = False  #: something else ran on the server's core
+    disturbed: bool = False  #: something else ran on one of the cores, here or in what it is compared with
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def _row(measurement: Measurement, repetitions: Sequence[Result], plan: Plan) ->
 
 # ---- reading one repetition
 
-BUSY_ELSEWHERE: Final = 0.15  #: of the server's core, used by something else
+BUSY_ELSEWHERE: Final = 0.15  #: of a core, used by what is no part of the run
 
 
 def ours(one: Result) -> str:
@@ -99,11 +99,28 @@ def found_phase(one: Result, server: str, run: str, name: str) -> Result | None:
     return phase_of(result, name) if result is not None else None
 
 
-def reading(phase: Result, value: float, ratio: float | None = None, *, met: bool | None = None) -> Reading:
-    """A reading with what it says of the run's quality."""
-    busy, own = phase.get("server_core_busy_share"), phase.get("server_cpu_share")
-    disturbed = busy is not None and own is not None and busy - own > BUSY_ELSEWHERE
+def reading(
+    phase: Result, value: float, ratio: float | None = None, *, met: bool | None = None, beside: Result | None = None
+) -> Reading:
+    """A reading with what it says of the run's quality.
+
+    Args:
+        phase: where the value is from.
+        value: in the measurement's unit.
+        ratio: to what it is compared with.
+        met: the verdict.
+        beside: the phase of what it is compared with; a ratio is as good as its worse part.
+    """
+    disturbed = is_disturbed(phase) or (beside is not None and is_disturbed(beside))
     return Reading(value, ratio, met, phase.get("generator_cpu_share") or 0.0, disturbed)
+
+
+def is_disturbed(phase: Result) -> bool:
+    """Whether one of the two cores was busy with something that is no part of the run."""
+    server = (phase.get("server_core_busy_share") or 0.0) - (phase.get("server_cpu_share") or 0.0)
+    known = (phase.get("generator_cpu_share") or 0.0) + (phase.get("children_cpu_share") or 0.0)
+    generator = (phase.get("generator_core_busy_share") or 0.0) - known
+    return max(server, generator) > BUSY_ELSEWHERE
 
 
 def all_answered(phase: Result) -> bool:

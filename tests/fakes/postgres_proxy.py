@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import trio
 
-_COMMIT = b"COMMIT\x00"  # the text of the simple query that ends a transaction
+COMMIT = b"COMMIT\x00"  #: the text of the simple query that ends a transaction
 
 
 class Fault(enum.Enum):
-    """What happens to a connection that sends COMMIT."""
+    """What happens to a connection that sends COMMIT, or whatever commits."""
 
     CUT_BEFORE = enum.auto()  #: the server never hears of it
     CUT_AFTER = enum.auto()  #: the server commits, the client never hears of it
@@ -27,7 +27,8 @@ class PostgresProxy:
 
     def __init__(self, socket_path: str, dsn: str) -> None:
         self.dsn = dsn
-        self.faults: list[Fault] = []  #: used up one by one, each by the next COMMIT
+        self.faults: list[Fault] = []  #: used up one by one, each by the next request with `commits` in it
+        self.commits = COMMIT
         self.refusing = False  #: new connections are closed at once
         self.stalled = trio.Event()  #: while it is not set, nothing is passed on to the server
         self.stalled.set()
@@ -57,7 +58,7 @@ class PostgresProxy:
         try:
             async for data in client:
                 await self.stalled.wait()
-                if _COMMIT in data and self.faults:
+                if self.commits in data and self.faults:
                     if self.faults.pop(0) is Fault.CUT_BEFORE:
                         break
                     muted.set()

@@ -83,6 +83,34 @@ async def test_a_flush_cut_at_commit_is_written_exactly_once(
     await assert_reconciled(database)
 
 
+@pytest.mark.parametrize("fault", list(Fault))
+async def test_a_flush_in_one_statement_that_gets_no_answer_is_written_exactly_once(
+    database: Database, database_dsn: str, fault: Fault
+) -> None:
+    players = await claimed_players(database, 3)
+    async with proxy_to(database_dsn) as proxy, Database.open(proxy.dsn) as cut, trio.open_nursery() as nursery:
+        write_behind = write_behind_to(cut)
+        await nursery.start(write_behind.run)
+        for faults in ([], [fault]):
+            proxy.commits = (b"l" * 16).hex().encode()  # a lineage among the arguments
+            proxy.faults += faults
+            for player in players:
+                player.tap()
+                player.post(f"taps:{player.player_id}:{player.columns.taps}")
+                write_behind.mark_dirty(player)
+            assert await write_behind.drain(trio.current_time() + 20)
+            assert write_behind.statistics().retries == len(faults)
+        assert proxy.faults == []
+        nursery.cancel_scope.cancel()
+    assert [player.told for player in players] == [["committed", "committed"]] * 3
+    assert await rows(database, "SELECT taps, balance_mpt FROM players") == [(2, 2_000)] * 3
+    assert await rows(database, "SELECT batch, minted_mpt FROM write_batches ORDER BY batch") == [
+        (1, 3_000),
+        (2, 3_000),
+    ]
+    await assert_reconciled(database)
+
+
 async def test_a_backend_killed_between_statements_costs_only_a_retry(database: Database) -> None:
     [player] = await claimed_players(database, 1)
     async with trio.open_nursery() as nursery:

@@ -2,7 +2,10 @@
 
 import math
 
-from persistence.dirty_set import DirtySet
+import trio
+from trio.testing import MockClock
+
+from persistence.dirty_set import LOOK_EVERY, DirtySet, Flushable
 from tests.fakes.flushable_player import FlushablePlayer
 
 
@@ -22,6 +25,25 @@ def test_the_longest_waiting_come_first() -> None:
     assert dirty.take(10) == ([players[2], players[3], players[4], players[0]], 2.0)
     assert dirty.oldest_s == math.inf
     assert dirty.take(10) == ([], math.inf)
+
+
+async def test_the_clock_is_looked_at_now_and_then_and_nobody_seems_to_wait_shorter_than_he_does(
+    autojump_clock: MockClock,  # noqa: ARG001 - no real time
+) -> None:
+    dirty = DirtySet()
+    players = [FlushablePlayer(number) for number in range(LOOK_EVERY + 2)]
+    added_s: dict[Flushable, float] = {}
+    for number, player in enumerate(players, start=1):
+        added_s[player] = trio.current_time()
+        assert dirty.add(player) == number
+        assert dirty.add(player) == 0
+        await trio.sleep(1)
+    assert list(dirty.since_s) == players
+    assert set(dirty.since_s.values()) == {added_s[players[0]], added_s[players[LOOK_EVERY]]}
+    assert all(since_s <= added_s[player] for player, since_s in dirty.since_s.items())
+    dirty.take(LOOK_EVERY + 2)
+    dirty.add(players[0])
+    assert dirty.oldest_s == trio.current_time()
 
 
 def test_urgent_ones_come_before_them_and_are_urgent_once() -> None:

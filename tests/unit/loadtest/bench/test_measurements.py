@@ -135,6 +135,8 @@ def test_the_durable_row_costs_what_the_flush_adds() -> None:
     found = row("CPU of the server a durable row", one)
     assert found.value == pytest.approx(8 * 40_000 / 200_000)
     assert found.met is True
+    flushed["server_cpu_us_each"] = 9.0
+    assert row("CPU of the server a durable row", one).met is None  # noise is no success
     one["null_sink"] = False
     assert row("CPU of the server a durable row", one).value is None
 

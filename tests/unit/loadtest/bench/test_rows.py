@@ -29,14 +29,28 @@ def test_what_no_repetition_has_is_said() -> None:
     assert row(None, Reading(4.0)).value == 4.0
 
 
+CALM = {
+    "server_core_busy_share": 0.95,
+    "server_cpu_share": 0.9,
+    "generator_core_busy_share": 0.9,
+    "generator_cpu_share": 0.4,
+    "children_cpu_share": 0.4,
+}
+
+
 @pytest.mark.parametrize(
-    ("busy", "own", "disturbed"), [(0.99, 0.9, False), (0.99, 0.8, True), (None, 0.8, False), (0.9, None, False)]
+    ("change", "disturbed"),
+    [
+        ({}, False),
+        ({"server_cpu_share": 0.75}, True),
+        ({"generator_core_busy_share": 1.0}, True),
+        ({"children_cpu_share": None}, True),
+        ({"server_core_busy_share": None, "generator_core_busy_share": None}, False),
+    ],
 )
-def test_a_core_busy_with_something_else_is_a_disturbance(
-    busy: float | None, own: float | None, disturbed: bool
-) -> None:
-    phase = {"server_core_busy_share": busy, "server_cpu_share": own, "generator_cpu_share": 0.4}
-    assert reading(phase, 1.0) == Reading(1.0, generator=0.4, disturbed=disturbed)
+def test_a_core_busy_with_something_else_is_a_disturbance(change: dict[str, float | None], disturbed: bool) -> None:
+    assert reading(CALM | change, 1.0) == Reading(1.0, generator=0.4, disturbed=disturbed)
+    assert reading(CALM, 1.0, 0.5, met=True, beside=CALM | change) == Reading(1.0, 0.5, True, 0.4, disturbed)
 
 
 def test_ours_is_the_gateway_where_there_is_one() -> None:

@@ -4,7 +4,6 @@ import pytest
 import trio
 import trio.testing
 
-from gameserver.settings import TransportKind
 from tests.conformance_echo import MAX_MESSAGE_BYTES, EchoServer
 from tests.fakes.echo_client import BYE, CLOSED, Frame, chops, closed, echo_socket, exchange, fragments, frame
 from tests.fakes.raw_websocket import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
@@ -90,12 +89,7 @@ async def test_thousands_of_empty_fragments_with_pings_between(echo: EchoServer)
 
 
 @pytest.mark.parametrize("length_bytes", [100 * KIB, 4 * MIB])
-async def test_a_ping_behind_an_answer_that_is_not_yet_taken_is_answered(
-    echo: EchoServer, length_bytes: int, request: pytest.FixtureRequest
-) -> None:
-    if echo.kind is TransportKind.GATEWAY and length_bytes > MIB:
-        reason = "a gateway's connection forgets pings while the kernel does not take its answer"
-        request.applymarker(pytest.mark.xfail(strict=True, reason=reason, raises=BaseExceptionGroup))
+async def test_a_ping_behind_an_answer_that_is_not_yet_taken_is_answered(echo: EchoServer, length_bytes: int) -> None:
     payload = binary(length_bytes)
     async with echo_socket(echo) as raw:
         await raw.send(frame(BINARY, payload) * 2)

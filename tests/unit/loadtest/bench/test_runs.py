@@ -1,0 +1,104 @@
+import contextlib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.bench import runs, servers
+from loadtest.bench.machine import Cores
+from loadtest.bench.plan import Plan, plan_for
+from loadtest.bench.servers import Server, Setup
+
+SETUP = Setup(Path(), Cores(None, None), Path(), Path(), has_gateway=True, has_null_sink=True)
+QUICK, FULL = (plan_for(quick=quick, file_limit=20_000) for quick in (True, False))
+
+
+@pytest.fixture
+def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """What was run in place of the real thing: (server, sockets), in order."""
+    found: list[tuple[str, int]] = []
+
+    @contextlib.contextmanager
+    def start(name: str) -> Iterator[Server]:
+        yield Server(name, 1, ready_s=1.5)
+
+    def game(
+        _setup: Setup, name: str, settings: dict[str, str], _players: int
+    ) -> contextlib.AbstractContextManager[Server]:
+        return start(" ".join([name, *settings.values()]))
+
+    def swarm(server: Server, connections: int, _phases: list[str], **_: Any) -> dict[str, Any]:
+        found.append((server.url, connections))
+        return {"phases": [{"name": "saturation", "per_s": 1_000.0}]}
+
+    monkeypatch.setattr(servers, "floor", lambda _setup, *words: start(" ".join(["floor", *words])))
+    monkeypatch.setattr(servers, "uwebsockets", lambda _setup: start("uwebsockets"))
+    monkeypatch.setattr(servers, "game", game)
+    monkeypatch.setattr(servers, "printing_port", lambda _setup, command: start(" ".join(["fan_out", *command[1:]])))
+    monkeypatch.setattr(servers, "time_to_ready_s", lambda _setup, _settings, players: players / 1_000)
+    monkeypatch.setattr(runs, "swarm", swarm)
+    monkeypatch.setattr(runs, "time_rules_ns", lambda: 60.0)
+    return found
+
+
+def servers_of(done: list[tuple[str, int]]) -> list[str]:
+    return list(dict.fromkeys(name.split()[0] if "flush" not in name else "flush" for name, _ in done))
+
+
+def repeat(setup: Setup = SETUP, plan: Plan = QUICK, number: int = 0) -> dict[str, Any]:
+    return runs.repetition(setup, plan, number, lambda _text: None)
+
+
+def test_every_server_has_its_turn_and_the_next_time_backwards(done: list[tuple[str, int]]) -> None:
+    repeat()
+    forth = servers_of(done)
+    assert forth == ["floor", "gateway", "uwebsockets", "portable", "flush", "fan_out"]
+    done.clear()
+    repeat(number=1)
+    assert servers_of(done) == forth[::-1]
+
+
+def test_only_the_flush_has_a_database_behind_it(done: list[tuple[str, int]]) -> None:
+    repeat()
+    games = {name for name, _ in done if name.split()[0] in ("gateway", "portable", "flush")}
+    assert games == {"gateway gateway null", "portable portable null", "flush gateway"}
+
+
+def test_the_floor_is_measured_at_every_number_of_sockets(done: list[tuple[str, int]]) -> None:
+    repeat()
+    ours = {sockets for name, sockets in done if name.startswith(("gateway", "portable"))}
+    assert ours - {sockets for name, sockets in done if name.startswith("floor")} == set()
+
+
+def test_the_full_bench_grows_the_floor_too(done: list[tuple[str, int]]) -> None:
+    results = repeat(plan=FULL)
+    assert results["floor"]["growth"].keys() == results["gateway"]["growth"].keys()
+    assert list(results["gateway"]["growth"]) == ["1000", "2000", "5000", "10000", "18000"]
+    assert done
+
+
+def test_the_start_is_timed_with_players_once(done: list[tuple[str, int]]) -> None:
+    assert repeat(plan=FULL)["start_s"] == 100.0
+    assert "start_s" not in repeat(plan=FULL, number=1)
+    assert repeat()["start_s"] == 1.5
+    assert done
+
+
+def test_what_is_not_there_is_left_out(done: list[tuple[str, int]]) -> None:
+    results = repeat(replace(SETUP, node_modules=None, has_gateway=False, has_null_sink=False))
+    assert servers_of(done) == ["floor", "portable", "flush", "fan_out"]
+    assert {name for name, _ in done} & {"portable", "flush"} == {
+        "portable",
+        "flush",
+    }  # and no setting it does not know
+    assert "fair" in results["portable"]
+    assert results["null_sink"] is False
+
+
+def test_the_fan_out_server_sends_what_the_floor_sends(done: list[tuple[str, int]]) -> None:
+    assert "many" in repeat()["fan_out"]
+    (ours,) = (name for name, _ in done if name.startswith("fan_out"))
+    assert ours.endswith(" 5 100")
+    assert ("floor --fanout 5 100", QUICK.sockets) in done
