@@ -63,9 +63,17 @@ def build(mode: str, tree: Path) -> None:
     """
     settings = {name: value for name, value in os.environ.items() if not name.startswith("HOTPATH_")}
     command = [sys.executable, "setup.py", "-q", "build_ext", "--inplace", "-j2"]
-    done = subprocess.run(command, cwd=tree, env=settings | {f"HOTPATH_{mode.upper()}": "1"}, check=False)
-    if done.returncode:
-        raise BuildError(f"the extensions cannot be built in {tree}.")
+    done = subprocess.run(
+        command,
+        cwd=tree,
+        env=settings | {f"HOTPATH_{mode.upper()}": "1"},
+        check=False,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode:  # otherwise it is gcc's remarks on what Cython has written
+        raise BuildError(f"the extensions cannot be built in {tree}.\n{done.stdout}")
     built = [path for folder in ("hotpath", "loadtest") for path in (tree / folder).glob("_*_c*.so")]
     if not built:
         raise BuildError(f"there are no extensions in {tree}.")
