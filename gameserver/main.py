@@ -246,7 +246,7 @@ class Node:
         """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
         heartbeat = Heartbeat(self._clock)
         door = LoginDoor(self._accounts, self._players, services)
-        shared = Surroundings(self._clock, door, heartbeat, Counters())
+        shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters())
         listener = Listener(
             shared,
             self._admission,
