@@ -172,6 +172,7 @@ class Node:
             lanes=LANES,
             flush_ms=settings.flush_ms,
             observe_flush_lag_s=self._metrics.flush_lag_seconds.observe,
+            observe_hold_s=self._metrics.flush_hold_seconds.observe,
         )
         self._players: Registry[UUID, PlayerActor] = Registry(
             load=PlayerLoader(self._claim, self._build).load,
