@@ -35,8 +35,6 @@ DIRTY_AGE_MAX_S = 60.0  #: nor when the oldest change has waited that long
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 2.0
 
-_RINGS = (1, BATCH_PLAYERS)  #: sizes at which a lane may have something to do
-
 log = logging.getLogger(__name__)
 _player_id = operator.attrgetter("player_id")
 
@@ -137,7 +135,7 @@ class WriteBehind:
     def mark_dirty(self, flushable: Flushable) -> None:
         """There is something to write. Cheap, and does nothing when it is known already."""
         lane = self._lanes[flushable.player_id % len(self._lanes)]
-        if lane.dirty.add(flushable) in _RINGS:
+        if lane.dirty.add(flushable) == 1:
             lane.bell.set()
 
     async def flush_now(self, flushable: Flushable) -> None:
@@ -227,8 +225,9 @@ class WriteBehind:
     async def _until_due(self, lane: _Lane) -> None:
         while True:
             due_s = lane.dirty.oldest_s + self._flush_s
-            full = len(lane.dirty) >= BATCH_PLAYERS or lane.dirty.has_urgent or (self._draining and lane.dirty)
-            if full or due_s <= trio.current_time():
+            # That a batch would be full is no reason: the later a player is written, the more of its taps are one row.
+            in_haste = lane.dirty.has_urgent or (self._draining and lane.dirty)
+            if in_haste or due_s <= trio.current_time():
                 return
             lane.bell = trio.Event()
             with trio.move_on_at(due_s):
