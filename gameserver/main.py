@@ -172,6 +172,7 @@ class Node:
             lanes=LANES,
             flush_ms=settings.flush_ms,
             observe_flush_lag_s=self._metrics.flush_lag_seconds.observe,
+            observe_hold_s=self._metrics.flush_hold_seconds.observe,
         )
         self._players: Registry[UUID, PlayerActor] = Registry(
             load=PlayerLoader(self._claim, self._build).load,
@@ -246,7 +247,7 @@ class Node:
         """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
         heartbeat = Heartbeat(self._clock)
         door = LoginDoor(self._accounts, self._players, services)
-        shared = Surroundings(self._clock, door, heartbeat, Counters())
+        shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters())
         listener = Listener(
             shared,
             self._admission,

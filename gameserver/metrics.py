@@ -16,6 +16,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 FLUSH_LAG_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0)
+FLUSH_HOLD_BUCKETS_S = (1e-4, 2.5e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 1e-1)
 TURN_BUCKETS_S = (1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e-2, 1e-1)
 PAUSE_BUCKETS_S = (1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 1e-1, 1.0)
 GENERATIONS = 3  #: that Python's collector has
@@ -34,6 +35,12 @@ class Metrics:
             "game_flush_lag_seconds",
             "From a player's first unwritten change to its commit.",
             buckets=FLUSH_LAG_BUCKETS_S,
+            registry=self._registry,
+        )
+        self.flush_hold_seconds = Histogram(
+            "game_flush_hold_seconds",
+            "Time for which a flush let nothing else run: asking players for their writes, telling them their fate.",
+            buckets=FLUSH_HOLD_BUCKETS_S,
             registry=self._registry,
         )
         self.turn_seconds = Histogram(

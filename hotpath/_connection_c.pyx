@@ -143,8 +143,6 @@ cdef class Connection(Outbox):
     cdef int handle(self, uint8_t* data, Py_ssize_t size) except -1:
         """Handle input, if any, and send what waits; the out-buffer is empty before and after."""
         cdef Exchange exchange = self.exchange
-        if exchange is None:
-            return 0
         try:
             exchange.current = self
             if size:
@@ -321,10 +319,9 @@ cdef class Connection(Outbox):
                 return self.await_events(self.interest | EPOLLOUT)
             self.unsent = None
         self.await_events(self.interest & ~EPOLLOUT)
-        if (
-            self.has_frames() or self.last_frame or self.ping_due or self.pong_due is not None
-            or self.closing is not None and self.phase == OPEN
-        ):
+        if self.has_frames() or self.ping_due or self.pong_due is not None or self.last_frame:
+            self.changed()
+        elif self.phase == OPEN and self.closing is not None:
             self.changed()
         elif self.phase == WRITING_LAST:
             # After an end of the stream there is nobody to tell; after a close frame, ours has to arrive.

@@ -181,7 +181,8 @@ cdef class Gateway(Exchange):
             some, self.to_write = self.to_write[:WRITES_AT_ONCE], self.to_write[WRITES_AT_ONCE:]
             for connection in some:
                 connection.queued = False
-                connection.handle(NULL, 0)
+                if connection.exchange is not None:
+                    connection.handle(NULL, 0)
             served += <int> len(some)
         return served
 

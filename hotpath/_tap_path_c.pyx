@@ -62,20 +62,75 @@ cdef class TapLine:
 
 
 @cython.final
+cdef class Notices:
+    """The seats that are owed a notice of what is durable."""
+
+    def __init__(self, int64_t uptime_ms):
+        self._tick = uptime_ms // NOTICE_TICK_MS
+        self._slots = [[] for _ in range(NOTICE_SLOTS)]
+
+    cdef int add(self, Seat seat, int64_t due_ms) except -1:
+        cdef int64_t tick = max(due_ms // NOTICE_TICK_MS + 1, self._tick + 1)
+        (<list> self._slots[min(tick, self._tick + NOTICE_SLOTS - 1) % NOTICE_SLOTS]).append(seat)
+        return 0
+
+    def beat(self, int64_t uptime_ms):
+        """Have every seat told that has been quiet for long enough."""
+        cdef int64_t now_tick = uptime_ms // NOTICE_TICK_MS
+        cdef int64_t tick
+        cdef Seat seat
+        cdef list due = []
+        for tick in range(max(self._tick, now_tick - NOTICE_SLOTS) + 1, now_tick + 1):
+            due += <list> self._slots[tick % NOTICE_SLOTS]
+            self._slots[tick % NOTICE_SLOTS] = []
+        self._tick = max(self._tick, now_tick)
+        for seat in due:
+            session = seat._session
+            try:
+                seat.notice(uptime_ms)
+            except Exception as error:  # a session's bug ends that session only
+                if session is not None:
+                    session.crashed(error)
+
+
+@cython.final
 cdef class Seat:
     """A socket's place at its player."""
 
-    def __init__(self, int64_t uptime_ms):
+    def __init__(self, int64_t uptime_ms, Notices notices not None):
         self.heard_ms = self.operated_ms = uptime_ms
+        self._notices = notices
 
-    def take(self, TapLine line not None, Gate gate not None, actor):
+    def take(self, TapLine line not None, Gate gate not None, actor, session):
         """The socket is attached."""
-        self._line, self._gate, self._actor = line, gate, actor
-        self.told_seq = line.cursor.durable_seq
+        self._line, self._gate, self._actor, self._session = line, gate, actor, session
+        self.told_seq = self._durable_seq = line.cursor.durable_seq
 
     def leave(self):
         """The socket is detached, or the player is gone."""
-        self._line = self._gate = self._actor = None
+        self._line = self._gate = self._actor = self._session = None
+
+    def told(self, uint32_t durable_seq):
+        """A frame that says what is durable is on its way."""
+        self.told_seq = max(self.told_seq, durable_seq)
+
+    def durable(self, uint32_t seq):
+        """Every operation up to `seq` is committed."""
+        self._durable_seq = seq
+        if seq > self.told_seq and not self._noticed:
+            self._noticed = True
+            self._notices.add(self, self.operated_ms + QUIET_MS)
+
+    cdef int notice(self, int64_t uptime_ms) except -1:
+        self._noticed = False
+        if self._session is None or self._durable_seq <= self.told_seq:
+            return 0
+        if uptime_ms < self.operated_ms + QUIET_MS:
+            self._noticed = True
+            return self._notices.add(self, self.operated_ms + QUIET_MS)
+        self.told_seq = self._durable_seq
+        self._session.tell_durable(self._durable_seq)
+        return 0
 
     def tap(self, uint64_t seq, uint64_t count, int64_t now_ms):
         """The TAPPED frame of a TAP that may be handled at once, None where it has to queue."""

@@ -23,6 +23,23 @@ class TapActor(Protocol):
         ...
 
 
+class NoticedSession(Protocol):
+    """A session, as its seat sees it."""
+
+    def tell_durable(self, durable_seq: int) -> None:
+        """Send a DURABLE frame."""
+        ...
+
+    def crashed(self, error: Exception) -> None:
+        """That raised."""
+        ...
+
+
+QUIET_MS = 500  #: without an operation for this long, a session gets a DURABLE frame of its own
+NOTICE_TICK_MS = 100  #: notices come at most so much late
+NOTICE_SLOTS = 16
+
+
 class Tally:
     """What all players of a node did since the start; turns only count, metrics read."""
 
@@ -97,18 +114,58 @@ class TapLine:
         )
 
 
+class Notices:
+    """The seats that are owed a notice of what is durable: one wheel for all of a node.
+
+    A seat is put in when a commit finds that its client knows less, and looked at once it has been quiet for
+    `QUIET_MS`. Until then a TAPPED or RESULT may have told it, which is the common case: a commit costs a list entry.
+
+    Args:
+        uptime_ms: the present, by the monotonic clock.
+    """
+
+    def __init__(self, uptime_ms: int) -> None:
+        self._tick = uptime_ms // NOTICE_TICK_MS
+        self._slots: list[list[Seat]] = [[] for _ in range(NOTICE_SLOTS)]
+
+    def _add(self, seat: "Seat", due_ms: int) -> None:
+        tick = max(due_ms // NOTICE_TICK_MS + 1, self._tick + 1)
+        self._slots[min(tick, self._tick + NOTICE_SLOTS - 1) % NOTICE_SLOTS].append(seat)
+
+    def beat(self, uptime_ms: int) -> None:
+        """Have every seat told that has been quiet for long enough."""
+        now_tick = uptime_ms // NOTICE_TICK_MS
+        due: list[Seat] = []
+        for tick in range(max(self._tick, now_tick - NOTICE_SLOTS) + 1, now_tick + 1):
+            due += self._slots[tick % NOTICE_SLOTS]
+            self._slots[tick % NOTICE_SLOTS] = []
+        self._tick = max(self._tick, now_tick)
+        for seat in due:
+            session = seat._session  # noqa: SLF001 - as C does: same module
+            try:
+                seat._notice(uptime_ms)  # noqa: SLF001
+            except Exception as error:  # noqa: BLE001 - a session's bug ends that session only
+                if session is not None:
+                    session.crashed(error)
+
+
 class Seat:
-    """A socket's place at its player, and when it was last heard of.
+    """A socket's place at its player, when it was last heard of, and what it knows to be durable.
 
     Args:
         uptime_ms: the present, by the monotonic clock, as all times of a seat.
+        notices: the node's.
     """
 
     __slots__ = (
         "_actor",
+        "_durable_seq",
         "_gate",
         "_level",
         "_line",
+        "_noticed",
+        "_notices",
+        "_session",
         "blocked",
         "heard_ms",
         "operated_ms",
@@ -116,7 +173,7 @@ class Seat:
         "told_seq",
     )
 
-    def __init__(self, uptime_ms: int) -> None:
+    def __init__(self, uptime_ms: int, notices: Notices) -> None:
         self.heard_ms = uptime_ms  #: the last sign of life
         self.operated_ms = uptime_ms  #: the last operation
         self.pinged = False  #: a ping is out since the last sign of life
@@ -124,24 +181,51 @@ class Seat:
         #: What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None.
         self.blocked: tuple[int, Any] | None = None
         self._level = 0
+        self._durable_seq = 0
+        self._notices = notices
+        self._noticed = False
         self.leave()
 
-    def take(self, line: TapLine, gate: Gate, actor: TapActor) -> None:
+    def take(self, line: TapLine, gate: Gate, actor: TapActor, session: NoticedSession) -> None:
         """The socket is attached.
 
         Args:
             line: of its lineage.
             gate: of its player.
             actor: the player's.
+            session: whose seat it is; told when a notice is due.
         """
         self._line: TapLine | None = line
         self._gate: Gate | None = gate
         self._actor: TapActor | None = actor
-        self.told_seq = line.cursor.durable_seq
+        self._session: NoticedSession | None = session
+        self.told_seq = self._durable_seq = line.cursor.durable_seq
 
     def leave(self) -> None:
         """The socket is detached, or the player is gone."""
-        self._line = self._gate = self._actor = None
+        self._line = self._gate = self._actor = self._session = None
+
+    def told(self, durable_seq: int) -> None:
+        """A frame that says what is durable is on its way."""
+        self.told_seq = max(self.told_seq, durable_seq)
+
+    def durable(self, seq: int) -> None:
+        """Every operation up to `seq` is committed: the next TAPPED says so, or a DURABLE frame soon."""
+        self._durable_seq = seq
+        if seq > self.told_seq and not self._noticed:
+            self._noticed = True
+            self._notices._add(self, self.operated_ms + QUIET_MS)  # noqa: SLF001 - as C does: same module
+
+    def _notice(self, uptime_ms: int) -> None:
+        self._noticed = False
+        if self._session is None or self._durable_seq <= self.told_seq:
+            return
+        if uptime_ms < self.operated_ms + QUIET_MS:
+            self._noticed = True
+            self._notices._add(self, self.operated_ms + QUIET_MS)  # noqa: SLF001 - as C does: same module
+        else:
+            self.told_seq = self._durable_seq
+            self._session.tell_durable(self._durable_seq)
 
     def tap(self, seq: int, count: int, now_ms: int) -> bytes | None:
         """The TAPPED frame of a TAP that may be handled at once, None where it has to queue.

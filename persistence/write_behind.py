@@ -17,6 +17,7 @@ import logging
 import math
 import operator
 import random
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -33,8 +34,6 @@ DIRTY_PLAYERS_MAX = 200_000  #: beyond it nothing more is accepted while the dat
 DIRTY_AGE_MAX_S = 60.0  #: nor when the oldest change has waited that long
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 2.0
-
-_RINGS = (1, BATCH_PLAYERS)  #: sizes at which a lane may have something to do
 
 log = logging.getLogger(__name__)
 _player_id = operator.attrgetter("player_id")
@@ -93,6 +92,8 @@ class WriteBehind:
         lanes: transactions that may be in flight at once.
         flush_ms: how long a change waits for others to be written with it.
         observe_flush_lag_s: told, per committed batch, how long the longest waiting change in it was only in memory.
+        observe_hold_s: told, twice per batch, how long nothing else could run: while players were asked for their
+            writes, and while they were told what became of them.
         dirty_players_max: `accepting` ends there.
         dirty_age_max_s: and there.
     """
@@ -105,6 +106,7 @@ class WriteBehind:
         lanes: int,
         flush_ms: int,
         observe_flush_lag_s: Callable[[float], None],
+        observe_hold_s: Callable[[float], None] = lambda _hold_s: None,
         dirty_players_max: int = DIRTY_PLAYERS_MAX,
         dirty_age_max_s: float = DIRTY_AGE_MAX_S,
     ) -> None:
@@ -113,6 +115,7 @@ class WriteBehind:
         self._lanes = tuple(_Lane() for _ in range(lanes))
         self._flush_s = flush_ms / 1000
         self._observe_flush_lag_s = observe_flush_lag_s
+        self._observe_hold_s = observe_hold_s
         self._dirty_players_max = dirty_players_max
         self._dirty_age_max_s = dirty_age_max_s
         self._numbers = itertools.count(1)
@@ -132,7 +135,7 @@ class WriteBehind:
     def mark_dirty(self, flushable: Flushable) -> None:
         """There is something to write. Cheap, and does nothing when it is known already."""
         lane = self._lanes[flushable.player_id % len(self._lanes)]
-        if lane.dirty.add(flushable) in _RINGS:
+        if lane.dirty.add(flushable) == 1:
             lane.bell.set()
 
     async def flush_now(self, flushable: Flushable) -> None:
@@ -207,9 +210,11 @@ class WriteBehind:
         async with self._sink.lane(purpose) as written_by:
             while True:
                 await self._until_due(lane)
+                began_s = time.perf_counter()
                 lane.take_off(BATCH_PLAYERS)
                 players, batch = _take_writes(lane.in_flight)
                 if batch:
+                    self._observe_hold_s(time.perf_counter() - began_s)
                     await self._write(written_by, players, batch)
                     del players, batch  # before the next one is made, which then gets their memory
                     self._observe_flush_lag_s(trio.current_time() - lane.in_flight_since_s)
@@ -220,8 +225,9 @@ class WriteBehind:
     async def _until_due(self, lane: _Lane) -> None:
         while True:
             due_s = lane.dirty.oldest_s + self._flush_s
-            full = len(lane.dirty) >= BATCH_PLAYERS or lane.dirty.has_urgent or (self._draining and lane.dirty)
-            if full or due_s <= trio.current_time():
+            # That a batch would be full is no reason: the later a player is written, the more of its taps are one row.
+            in_haste = lane.dirty.has_urgent or (self._draining and lane.dirty)
+            if in_haste or due_s <= trio.current_time():
                 return
             lane.bell = trio.Event()
             with trio.move_on_at(due_s):
@@ -236,6 +242,7 @@ class WriteBehind:
         except Exception as error:  # noqa: BLE001 - refused by PostgreSQL, or so malformed that it broke the flush
             await self._reject(lane, players, batch, number, error)
             return
+        began_s = time.perf_counter()
         self._unsettled.discard(number)
         self._batches += 1
         self._rows += len(ours)
@@ -248,6 +255,7 @@ class WriteBehind:
                     player.fenced()
             except Exception:
                 log.exception("player %d broke when told of its flush", writes.player_id)
+        self._observe_hold_s(time.perf_counter() - began_s)
 
     async def _commit(self, lane: FlushLane, number: int, writes: Sequence[PlayerWrites]) -> frozenset[int]:
         """Try until there is an answer; return the positions of those written."""

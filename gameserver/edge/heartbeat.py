@@ -1,4 +1,4 @@
-"""The one task that looks after all sessions' deadlines: hello, ping, slow readers, durable notices, last words.
+"""The one task that looks after all sessions' deadlines: hello, ping, slow readers, last words.
 
 There is no timer per connection. A session says when it next wants to be looked at; it may ask for an earlier look at
 any time, and the entry that stood before is passed over when its slot comes.
@@ -9,6 +9,7 @@ import trio
 from gameserver.clock import Clock
 from gameserver.edge.surroundings import Watched
 from gameserver.timing_wheel import TimingWheel
+from hotpath.tap_path import Notices
 
 TICK_MS = 100
 
@@ -22,6 +23,7 @@ class Heartbeat:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
+        self.notices = Notices(clock.uptime_ms())  #: of what is durable; they have a wheel of their own
         self._wheel: TimingWheel[tuple[Watched, int]] = TimingWheel(clock.uptime_ms(), tick_ms=TICK_MS, slots=512)
 
     def watch(self, watched: Watched, due_ms: int) -> None:
@@ -47,6 +49,7 @@ class Heartbeat:
     def beat(self) -> None:
         """Tick every session that is due now."""
         uptime_ms = self._clock.uptime_ms()
+        self.notices.beat(uptime_ms)
         for watched, due_ms in self._wheel.advance(uptime_ms):
             if due_ms != watched.due_ms:
                 if due_ms == watched.far_due_ms:

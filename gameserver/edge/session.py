@@ -39,7 +39,6 @@ from hotpath.tap_path import Seat
 ACTIONS_PER_WINDOW = 1_000  #: actions and pings of one session within …
 ACTION_WINDOW_MS = 10_000  #: … this long
 JOIN_DEADLINE_MS = 15_000  #: from HELLO to WELCOME; then the node is overloaded
-QUIET_MS = 500  #: without an operation for this long, a session gets a DURABLE frame of its own
 LAST_WORDS_MS = 3_000  #: to write what is queued after the end was decided
 
 log = get_logger(__name__)
@@ -57,7 +56,6 @@ class Session:
     __slots__ = (
         "_abort",
         "_cell",
-        "_durable_seq",
         "_ended_ms",
         "_greeted",
         "_session_id",
@@ -80,7 +78,7 @@ class Session:
         self._abort = abort
         self.state = State.OPENING
         self.outbox = outbox
-        self.seat = Seat(uptime_ms)
+        self.seat = Seat(uptime_ms, shared.notices)
         self.lineage = b""
         self.due_ms = self.far_due_ms = 0  #: the earliest arranged tick and a later one; 0 = none. Kept by the watch.
         self._cell: Cell[PlayerActor] | None = None
@@ -89,7 +87,6 @@ class Session:
         self._tokens: tuple[str, str] | None = None
         self._strikes = 0
         self._window: SlidingWindow | None = None
-        self._durable_seq = 0
         self._ended_ms = 0
         shared.watch.watch(self, uptime_ms + HELLO_DEADLINE_S * 1_000)
 
@@ -179,8 +176,7 @@ class Session:
         """The attachment succeeded."""
         assert self._cell is not None
         self._move(Happening.WELCOMED)
-        self.seat.take(welcomed.line, self._cell.gate, welcomed.actor)
-        self._durable_seq = welcomed.durable_seq
+        self.seat.take(welcomed.line, self._cell.gate, welcomed.actor, self)
         tokens, self._tokens = self._tokens, None
         now_ms = self._shared.clock.now_ms()
         self._send(welcome_frame(welcomed, session_id=self._session_id, tokens=tokens, now_ms=now_ms))
@@ -195,13 +191,13 @@ class Session:
 
     def tapped(self, frame: bytes, durable_seq: int) -> None:
         """Send an encoded TAPPED frame that tells `durable_seq`."""
-        self.seat.told_seq = durable_seq
+        self.seat.told(durable_seq)
         self._send(frame)
 
     def reply(self, message: Result | ErrorFrame) -> None:
         """Answer an operation."""
         if isinstance(message, Result):
-            self.seat.told_seq = max(self.seat.told_seq, message.durable_seq)
+            self.seat.told(message.durable_seq)
         self._send(encode(message))
 
     def publish(self, event: Event) -> None:
@@ -225,9 +221,11 @@ class Session:
 
     def durable(self, durable_seq: int) -> None:
         """Every operation up to `durable_seq` is committed: the next TAPPED says so, or a DURABLE frame soon."""
-        self._durable_seq = durable_seq
-        if durable_seq > self.seat.told_seq:
-            self._shared.watch.watch(self, self.seat.operated_ms + QUIET_MS)
+        self.seat.durable(durable_seq)
+
+    def tell_durable(self, durable_seq: int) -> None:
+        """The session has gone quiet without knowing what is committed."""
+        self._send(encode(Durable(durable_seq=durable_seq)))
 
     def goodbye(
         self, code: CloseCode, reason: str, *, reconnect_after_ms: int | None = None, url: str | None = None
@@ -366,13 +364,6 @@ class Session:
             if uptime_ms >= grace_until_ms:
                 self._too_slow()
             due_ms = min(due_ms, grace_until_ms)
-        if self._durable_seq > seat.told_seq:
-            quiet_ms = seat.operated_ms + QUIET_MS
-            if uptime_ms >= quiet_ms:
-                seat.told_seq = self._durable_seq
-                self._send(encode(Durable(durable_seq=self._durable_seq)))
-            else:
-                due_ms = min(due_ms, quiet_ms)
         return due_ms
 
     def _too_slow(self) -> None:

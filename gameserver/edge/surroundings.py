@@ -9,6 +9,7 @@ from gameserver.clock import Clock
 from gameserver.edge.counters import Counters
 from gameserver.errors import WireError
 from gameserver.wire.messages import Hello
+from hotpath.tap_path import Notices
 
 
 class Greeted(Protocol):
@@ -61,4 +62,5 @@ class Surroundings:
     clock: Clock
     door: Door
     watch: Watch
+    notices: Notices
     counters: Counters

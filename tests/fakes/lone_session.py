@@ -47,7 +47,7 @@ class LoneSession:
         self.accepting.open = True
         self.drains: list[Cell[PlayerActor]] = []
         self.cell = self.new_cell()
-        self.shared = Surroundings(self.clock, self.door, self.heartbeat, self.counters)
+        self.shared = Surroundings(self.clock, self.door, self.heartbeat, self.heartbeat.notices, self.counters)
         self.session = Session(self.shared, Outbox(self._wake), self._abort)
 
     # What the player's cell asks of its keeper

@@ -117,7 +117,7 @@ async def loopback_game(
         door = LoginDoor(accounts, players, nursery)
         admission = admission or Admission(10_000, 0, 0, exempt_loopback=True, now_s=trio.current_time)
         listener = Listener(
-            Surroundings(clock, door, heartbeat, counters),
+            Surroundings(clock, door, heartbeat, heartbeat.notices, counters),
             admission,
             allowed_origins=origins,
             tls=tls,

@@ -233,6 +233,7 @@ def test_readiness_metrics_and_pages(server: ServerProcess) -> None:
     assert metric(server, "game_write_behind_rows") >= 1
     assert metric(server, "game_write_behind_dirty_players") >= 0
     assert metric(server, "game_flush_lag_seconds_count") >= 1
+    assert metric(server, "game_flush_hold_seconds_count") >= 2
     assert metric(server, "game_turn_seconds_count") >= 1
 
 

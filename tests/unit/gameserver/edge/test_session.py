@@ -7,9 +7,10 @@ from structlog.testing import capture_logs
 
 from gameserver.edge import session as session_module
 from gameserver.edge.lifecycle import State
-from gameserver.edge.session import JOIN_DEADLINE_MS, LAST_WORDS_MS, QUIET_MS
+from gameserver.edge.session import JOIN_DEADLINE_MS, LAST_WORDS_MS
 from gameserver.errors import Busy, ErrorCode, Internal, Unauthenticated, Unavailable
 from gameserver.wire.ops import MAX_SEQ, CloseCode
+from hotpath.tap_path import QUIET_MS
 from tests.fakes.game_client import ACTION, DURABLE, ERROR, HELLO, PING, PONG, RESULT, TAP, TAPPED, WELCOME, hello_map
 from tests.fakes.lone_session import LoneSession
 from tests.fakes.other_side import ExtType, pack
