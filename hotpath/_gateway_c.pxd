@@ -16,9 +16,16 @@ cdef class Gateway(Exchange):
     cdef epoll_event[256] _events
     cdef int _ready
     cdef int _at
+    cdef int64_t _window_began_us
+    cdef int64_t _arrived  # sockets that became ready in the present window
+    cdef int64_t _apart_us  # mean time between two in the last one
     cdef readonly int64_t polls_total
+
+    cdef int _poll(self, int64_t wait_us) except -1
+    cdef int64_t _pause_us(self, int64_t wait_us) noexcept
 
     cdef bint _has_work(self) noexcept
     cdef int _work(self, int64_t until_us) except -1
     cdef int _handle_event(self, int fd, uint32_t events) except -1
     cdef int _deliver_some(self) except -1
+    cdef void _look_ahead(self) noexcept

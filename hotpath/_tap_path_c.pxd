@@ -57,6 +57,8 @@ cdef class Seat:
     cdef uint32_t _durable_seq
 
     cdef int notice(self, int64_t uptime_ms) except -1
+    # Begin to load what a tap touches, `depth` pointers from here; the depths before must have been loaded.
+    cdef void look_ahead(self, int depth) noexcept
     # As `tap` of Python, into `out`, at most TAPPED_MAX_BYTES; 0 where that gives None.
     cdef Py_ssize_t write_frame(self, uint64_t seq, uint64_t count, int64_t now_ms, uint8_t* out) except -1
     # What is to be announced behind the frame that `write_frame` gave, if anything.

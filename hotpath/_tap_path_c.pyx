@@ -8,6 +8,13 @@ from hotpath._player_state_c cimport Cursor, PlayerState, World
 from hotpath._tap_codec_c cimport TAPPED_MAX_BYTES, tapped_frame, write_tapped
 
 
+cdef extern from *:
+    """
+    #define prefetch(address) __builtin_prefetch(address)
+    """
+    void prefetch(const void* address) noexcept nogil
+
+
 @cython.final
 cdef class Tally:
     """What all players of a node did since the start."""
@@ -154,6 +161,19 @@ cdef class Seat:
         size = line.write_answer(seq, count, now_ms, out)
         self.told_seq = line.cursor.durable_seq
         return size
+
+    cdef void look_ahead(self, int depth) noexcept:
+        cdef int i
+        if depth == 0:
+            prefetch(<void*> self)
+            prefetch(<char*> <void*> self + 64)
+        elif self._line is not None and depth == 1:
+            prefetch(<void*> self._line)
+            prefetch(<void*> self._gate)
+        elif self._line is not None:
+            prefetch(<void*> self._line.cursor)
+            for i in range(0, 320, 64):
+                prefetch(<char*> <void*> self._line.state + i)
 
     cdef int announce(self, int64_t now_ms) except -1:
         cdef TapLine line = self._line

@@ -24,7 +24,8 @@ from gameserver.logs import get_logger
 from hotpath.connection import Connection
 from hotpath.gateway import Gateway
 
-STAY_US = 2_000
+STAY_US = 2_000  #: a stay while nobody else has anything to do …
+SHORT_STAY_US = 400  #: … and while somebody has
 ACCEPTS_AT_ONCE = 64
 ACCEPT_PAUSE_S = 0.1  #: when the machine has no descriptor or memory left
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -103,13 +104,11 @@ class GatewayTransport:
         served = 0
         while True:
             trios = trio.lowlevel.current_statistics()
-            left_us = int((until_s - time.perf_counter()) * 1e6)
             if trios.tasks_runnable or trios.run_sync_soon_queue_size:
-                left_us = 0
-            elif trios.seconds_to_next_deadline < STAY_US / 1e6:
-                left_us = min(left_us, int(trios.seconds_to_next_deadline * 1e6))
-            served += gateway.serve(max(left_us, 0))
-            if left_us <= 0 or not gateway.ran_python:
+                return gateway.serve(0, SHORT_STAY_US) + served > 0
+            left_s = min(until_s - time.perf_counter(), trios.seconds_to_next_deadline)
+            served += gateway.serve(max(int(left_s * 1e6), 0), STAY_US)
+            if left_s <= 0 or not gateway.ran_python:
                 return served > 0
 
     async def _accept(self, listening: socket.socket) -> None:
