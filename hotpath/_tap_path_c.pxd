@@ -6,9 +6,9 @@ from hotpath._player_state_c cimport Cursor, PlayerState, World
 
 
 cpdef enum:
-    QUIET_MS = 500
+    QUIET_MS = 1_500
     NOTICE_TICK_MS = 100
-    NOTICE_SLOTS = 16
+    NOTICE_SLOTS = 32
 
 
 cdef class Tally:

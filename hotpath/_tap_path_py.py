@@ -35,9 +35,11 @@ class NoticedSession(Protocol):
         ...
 
 
-QUIET_MS = 500  #: without an operation for this long, a session gets a DURABLE frame of its own
+#: Without an operation for this long, a session gets a DURABLE frame of its own. Clients send at least once a second
+#: while somebody taps: they are told with their TAPPED, and only those who have really stopped cost a frame.
+QUIET_MS = 1_500
 NOTICE_TICK_MS = 100  #: notices come at most so much late
-NOTICE_SLOTS = 16
+NOTICE_SLOTS = 32
 
 
 class Tally:
