@@ -12,6 +12,7 @@ from gameserver.actors.registry import IDLE_MS
 from gameserver.edge import listener
 from gameserver.edge import listener as listener_module
 from gameserver.errors import ErrorCode
+from hotpath.tap_path import NOTICE_TICK_MS, QUIET_MS
 from tests.fakes.game_client import (
     ACTION,
     DURABLE,
@@ -114,7 +115,7 @@ async def test_durable_is_told_by_the_next_answer_or_when_the_client_has_gone_qu
         game.database.flush()
         assert (await client.tap())[-1] == 1
         game.database.flush()
-        game.clock.advance(600)
+        game.clock.advance(QUIET_MS + 2 * NOTICE_TICK_MS)
         assert await client.expect(DURABLE) == [DURABLE, 2]
 
 
