@@ -19,9 +19,9 @@ TAP_EVERY_MS = 100
 PATIENCE_MS = 20_000
 
 
-@pytest.fixture
-def server() -> Iterator[ServerProcess]:
-    with ServerProcess() as server:
+@pytest.fixture(params=["gateway", "portable"])
+def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    with ServerProcess(transport=request.param) as server:
         yield server
 
 

@@ -20,9 +20,9 @@ from tests.server_process import ServerProcess
 LINEAGE = bytes(range(16))
 
 
-@pytest.fixture
-def server() -> Iterator[ServerProcess]:
-    with ServerProcess() as server:
+@pytest.fixture(params=["gateway", "portable"])
+def server(request: pytest.FixtureRequest) -> Iterator[ServerProcess]:
+    with ServerProcess(transport=request.param) as server:
         yield server
 
 
