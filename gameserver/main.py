@@ -360,6 +360,8 @@ class Node:
         self._metrics.add("taps", lambda: tap_statistics(self._tally))
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
+        if listener.transport_statistics() is not None:
+            self._metrics.add("gateway", listener.transport_statistics)
         self._metrics.add("admission", self._admission.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
         self._metrics.add("garbage", self._garbage.statistics)

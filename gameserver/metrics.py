@@ -45,7 +45,7 @@ class Metrics:
         )
         self.turn_seconds = Histogram(
             "game_turn_seconds",
-            "Time an actor's turn took (sampled).",
+            "Time an actor's turn took (sampled); taps that the gateway answers are no turns of their own.",
             buckets=TURN_BUCKETS_S,
             registry=self._registry,
         )

@@ -13,6 +13,7 @@ import errno
 import socket
 import time
 from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import trio
@@ -34,6 +35,18 @@ MAX_REFUSALS = 1_024  #: who is refused beyond it gets no answer
 LINGER_BYTES = 1 << 16
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatistics:
+    """The gateway now, and since the start."""
+
+    connections: int  #: open, those that are being closed included
+    polls_total: int  #: times the epoll instance was asked
+    received_bytes_total: int
+    sent_bytes_total: int
+    tap_frames_total: int  #: answered without the session
+    deliveries_total: int  #: frames of publications
 
 
 class GatewayTransport:
@@ -85,6 +98,18 @@ class GatewayTransport:
     def publish(self, frame: bytes, sessions: Iterable[SocketSession], key: Hashable | None = None) -> None:
         """Send one frame to many; see `Transport`."""
         self._gateway.publish(frame, (session.outbox for session in sessions), key)
+
+    def statistics(self) -> GatewayStatistics:
+        """For metrics."""
+        gateway = self._gateway
+        return GatewayStatistics(
+            connections=gateway.connections,
+            polls_total=gateway.polls_total,
+            received_bytes_total=gateway.received_bytes_total,
+            sent_bytes_total=gateway.sent_bytes_total,
+            tap_frames_total=gateway.tap_frames_total,
+            deliveries_total=gateway.deliveries_total,
+        )
 
     def answered_taps(self) -> tuple[int, int]:
         """(TAP frames, taps in them) that were answered without the session."""

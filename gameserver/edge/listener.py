@@ -98,6 +98,10 @@ class Listener:
         statistics.taps_claimed_total += taps
         return statistics
 
+    def transport_statistics(self) -> object | None:
+        """What the transport itself counts; None if nothing."""
+        return self._transport.statistics()
+
     async def run(
         self,
         sockets: Sequence[trio.SocketListener],

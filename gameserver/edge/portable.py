@@ -139,6 +139,9 @@ class PortableTransport:
                 session.outbox.conflate(key, frame)
             session.check_pace()
 
+    def statistics(self) -> None:
+        """Nothing beyond what sessions and admission count."""
+
     def answered_taps(self) -> tuple[int, int]:
         """None: every frame goes to its session."""
         return 0, 0

@@ -65,6 +65,10 @@ class Transport(Protocol):
         """
         ...
 
+    def statistics(self) -> object | None:
+        """A dataclass of numbers for metrics; None where there is nothing to tell."""
+        ...
+
     def answered_taps(self) -> tuple[int, int]:
         """(TAP frames, taps in them) that it has answered itself, without the session."""
         ...
