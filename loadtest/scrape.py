@@ -25,11 +25,6 @@ def parse(text: str) -> dict[str, float]:
     return {name: float(value) for name, value in _LINE.findall(text)}
 
 
-def grown(before: Mapping[str, float], after: Mapping[str, float], name: str) -> float | None:
-    """By how much a counter grew; None if the server does not have it."""
-    return after[name] - before.get(name, 0.0) if name in after else None
-
-
 def quantile_between(before: Mapping[str, float], after: Mapping[str, float], name: str, share: float) -> float | None:
     """The bucket's end below which a share of a histogram's new observations lie; None if there are none.
 

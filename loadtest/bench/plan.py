@@ -32,6 +32,7 @@ class Plan:
     s: float  #: a measured window
     warmup_s: float
     start_players: int  #: in the database when the start is timed; 0 = an empty one
+    flush_cost_s: float = 6.0  #: of the durable rows' own measurement
     few: int = 200  #: sockets of the pipelined saturation
     window: int = 8
 
@@ -113,6 +114,7 @@ def plan_for(*, quick: bool, file_limit: int, has_gateway: bool = True) -> Plan:
         s=1.5 if quick else 5.0,
         warmup_s=0.5 if quick else 2.0,
         start_players=0 if quick else 100_000,
+        flush_cost_s=2.0 if quick else 6.0,
     )
 
 

@@ -80,6 +80,11 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
             " The peers of the table were not run: their figures are scaled by the floor here over the floor there."
         ),
         "† without flush (`GAME_FLUSH_SINK=null`), so that the ratio to the floor is like for like.",
+        (
+            "‡ of `python -m tests.bench.flush_cost`: 10,000 players who are dirty all the time, without sockets; what"
+            " their taps cost is subtracted."
+        ),
+        "What is called `at most` is the end of a histogram's bucket in `/metrics`.",
     ]
     told += said
     if any(row.disturbed for row in rows):

@@ -23,6 +23,9 @@ HEALTH_EVERY_S: Final = 0.02
 #: The gateway with sessions that only listen: `python -m MODULE RATE BYTES` prints its port, knows no HELLO and sends
 #: as the floor does with `--fanout`, each message beginning with CLOCK_REALTIME in µs.
 FANOUT_MODULE: Final = "tests.fanout_server"
+#: `python -m MODULE --json --seconds N --database-core N` prints one object, with what a phase has of CPU.
+FLUSH_COST_MODULE: Final = "tests.bench.flush_cost"
+FLUSH_COST_BESIDE_S: Final = 150.0  #: it takes that long at most, and three times its seconds
 TAPS_TIMED: Final = 300_000
 RULES_PROGRAM: Final = f"""
 import time
@@ -120,6 +123,8 @@ def repetition(setup: Setup, plan: Plan, number: int, say: Callable[[str], None]
     for name in reversed(todo) if number % 2 else todo:
         say(f"{name} …")
         results[name] = todo[name]()
+    say("durable rows …")
+    results["durable_row"] = flush_cost(setup, plan)
     say("rules and start …")
     results["rules_ns"] = time_rules_ns()
     if not plan.start_players:
@@ -210,6 +215,36 @@ def _ask_health(server: Server, times_ms: list[float]) -> None:
     finally:
         connection.close()
     time.sleep(HEALTH_EVERY_S)
+
+
+def flush_cost(setup: Setup, plan: Plan) -> Result:
+    """What a durable row costs the server, without sockets: the process on its core, PostgreSQL on the other.
+
+    Raises:
+        LoadTestError: it could not be measured.
+    """
+    command = [*servers.pinned(setup.cores), sys.executable, "-m", FLUSH_COST_MODULE, "--json"]
+    command += ["--seconds", str(plan.flush_cost_s)]
+    if setup.cores.generator is not None:
+        command += ["--database-core", str(setup.cores.generator)]
+    process = subprocess.Popen(  # noqa: S603 - our own command
+        command,
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        process_group=0,
+    )
+    try:
+        said, complaints = process.communicate(timeout=FLUSH_COST_BESIDE_S + 3 * plan.flush_cost_s)
+    except subprocess.TimeoutExpired:
+        raise LoadTestError("a durable row cannot be measured: it takes too long") from None
+    finally:
+        end_process(process, STOP_S)
+    if process.returncode:
+        raise LoadTestError(f"a durable row cannot be measured: {complaints.decode().strip()[-500:]}")
+    found: Result = json.loads(said)
+    return found
 
 
 def time_rules_ns() -> float:

@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.scrape import grown, parse, quantile_between
+from loadtest.scrape import parse, quantile_between
 
 BEFORE = """# HELP game_lag_seconds x
 game_rows_total 10.0
@@ -19,12 +19,6 @@ game_lag_seconds_bucket{le="+Inf"} 106.0
 def test_our_metrics_are_read_and_no_others() -> None:
     assert parse(BEFORE)["game_rows_total"] == 10
     assert not any("python" in name for name in parse(BEFORE))
-
-
-def test_growth_is_since_the_look_before() -> None:
-    assert grown(parse(BEFORE), parse(AFTER), "game_rows_total") == 15
-    assert grown({}, parse(AFTER), "game_rows_total") == 25
-    assert grown(parse(BEFORE), parse(AFTER), "game_other_total") is None
 
 
 @pytest.mark.parametrize(("share", "end"), [(0.5, 1.0), (0.99, 1.0), (1.0, float("inf"))])

@@ -67,6 +67,15 @@ def repetition(**gateway: Any) -> Result:
     }
 
 
+DURABLE_ROW: Result = {
+    "us_each": 1.5,
+    "server_cpu_share": 0.15,
+    "server_core_busy_share": 0.2,
+    "children_cpu_share": 0.3,
+    "generator_core_busy_share": 0.4,
+}
+
+
 def row(name: str, *repetitions: Result) -> Row:
     (found,) = (row for row in rows_of(repetitions, PLAN, MEASUREMENTS) if row.name == name)
     return found
@@ -128,29 +137,42 @@ def test_a_row_is_the_median_and_met_if_most_were() -> None:
     assert row("saturation, unpipelined †", *runs).met is False
 
 
-def test_the_durable_row_costs_what_the_flush_adds() -> None:
-    one = repetition()
-    (flushed,) = (phase for phase in one["flush"]["many"]["phases"] if phase["name"] == "rate_40000")
-    flushed |= {"per_s": 40_000.0, "metrics_before": {}, "metrics_after": {"game_write_behind_rows": 400_000.0}}
-    found = row("CPU of the server a durable row", one)
-    assert found.value == pytest.approx(8 * 40_000 / 200_000)
-    assert found.met is True
-    flushed["server_cpu_us_each"] = 9.0
-    assert row("CPU of the server a durable row", one).met is None  # noise is no success
-    one["null_sink"] = False
-    assert row("CPU of the server a durable row", one).value is None
+@pytest.mark.parametrize(("us_each", "met"), [(1.9, True), (2.1, False)])
+def test_the_durable_row_has_a_measurement_of_its_own(us_each: float, met: bool) -> None:
+    one = repetition() | {"durable_row": DURABLE_ROW | {"us_each": us_each}}
+    found = row("CPU of the server a durable row ‡", one)
+    assert (found.value, found.met, found.disturbed) == (us_each, met, False)
+    assert row("CPU of the server a durable row ‡", repetition()).note == "could not be measured"
 
 
-def test_the_flush_lag_is_read_from_the_histogram() -> None:
+def test_a_busy_core_disturbs_the_durable_row() -> None:
+    for core in ("server_core_busy_share", "generator_core_busy_share"):
+        one = repetition() | {"durable_row": DURABLE_ROW | {core: 0.6}}
+        assert row("CPU of the server a durable row ‡", one).disturbed, core
+    unpinned = DURABLE_ROW | {"server_core_busy_share": None, "generator_core_busy_share": None}
+    assert not row("CPU of the server a durable row ‡", repetition() | {"durable_row": unpinned}).disturbed
+
+
+@pytest.mark.parametrize(
+    ("name", "histogram", "ends", "value", "met"),
+    [
+        ("flush lag p99 at 20,000/s", "game_flush_lag_seconds", ("0.5", "2.5"), 2.5, False),
+        ("flush lag p99 at 20,000/s", "game_flush_lag_seconds", ("0.25", "0.5"), 0.5, True),
+        ("loop held by a flush, p99 at 20,000/s", "game_flush_hold_seconds", ("0.001", "0.002"), 2.0, True),
+        ("loop held by a flush, p99 at 20,000/s", "game_flush_hold_seconds", ("0.002", "0.005"), 5.0, False),
+    ],
+)
+def test_a_histogram_of_the_server_is_read(
+    name: str, histogram: str, ends: tuple[str, str], value: float, met: bool
+) -> None:
     one = repetition()
+    assert row(name, one).value is None
     (flushed,) = (phase for phase in one["flush"]["many"]["phases"] if phase["name"] == "rate_20000")
-    flushed["metrics_after"] = {
-        'game_flush_lag_seconds_bucket{le="0.5"}': 100.0,
-        'game_flush_lag_seconds_bucket{le="2.5"}': 102.0,
-        'game_flush_lag_seconds_bucket{le="+Inf"}': 102.0,
-    }
-    found = row("flush lag p99 at 20,000/s", one)
-    assert (found.value, found.met) == (2.5, False)
+    flushed["metrics_before"] = {f'{histogram}_bucket{{le="{ends[0]}"}}': 1_000.0}  # what was before does not count
+    counts = zip((*ends, "+Inf"), (1_100.0, 102.0, 102.0), strict=True)
+    flushed["metrics_after"] = {f'{histogram}_bucket{{le="{end}"}}': count for end, count in counts}
+    found = row(name, one)
+    assert (found.value, found.met) == (value, met)
 
 
 def test_without_a_gateway_the_portable_transport_is_ours() -> None:

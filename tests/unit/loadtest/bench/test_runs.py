@@ -10,6 +10,7 @@ from loadtest.bench import runs, servers
 from loadtest.bench.machine import Cores
 from loadtest.bench.plan import Plan, plan_for
 from loadtest.bench.servers import Server, Setup
+from loadtest.own_server import LoadTestError
 
 SETUP = Setup(Path(), Cores(None, None), Path(), Path(), has_gateway=True, has_null_sink=True)
 QUICK, FULL = (plan_for(quick=quick, file_limit=20_000) for quick in (True, False))
@@ -40,6 +41,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     monkeypatch.setattr(servers, "time_to_ready_s", lambda _setup, _settings, players: players / 1_000)
     monkeypatch.setattr(runs, "swarm", swarm)
     monkeypatch.setattr(runs, "time_rules_ns", lambda: 60.0)
+    monkeypatch.setattr(runs, "flush_cost", lambda _setup, plan: {"us_each": plan.flush_cost_s})
     return found
 
 
@@ -102,3 +104,32 @@ def test_the_fan_out_server_sends_what_the_floor_sends(done: list[tuple[str, int
     (ours,) = (name for name, _ in done if name.startswith("fan_out"))
     assert ours.endswith(" 5 100")
     assert ("floor --fanout 5 100", QUICK.sockets) in done
+
+
+def test_the_durable_row_is_measured_with_every_repetition(done: list[tuple[str, int]]) -> None:
+    assert repeat()["durable_row"] == {"us_each": 2.0}
+    assert repeat(plan=FULL, number=1)["durable_row"] == {"us_each": 6.0}
+    assert done
+
+
+def module(folder: Path, program: str) -> str:
+    """A module with this program, for a process whose current folder is `folder`."""
+    (folder / "pretended_flush_cost.py").write_text(program)
+    return "pretended_flush_cost"
+
+
+def test_the_durable_row_has_the_database_on_the_other_core(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = "import json, sys; print(json.dumps({'words': sys.argv[1:]}))"
+    monkeypatch.setattr(runs, "FLUSH_COST_MODULE", module(tmp_path, program))
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(servers, "pinned", lambda _cores: [])
+    assert runs.flush_cost(SETUP, QUICK)["words"] == ["--json", "--seconds", "2.0"]
+    pinned = replace(SETUP, cores=Cores(0, 1))
+    assert runs.flush_cost(pinned, QUICK)["words"] == ["--json", "--seconds", "2.0", "--database-core", "1"]
+
+
+def test_a_durable_row_that_cannot_be_measured_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(runs, "FLUSH_COST_MODULE", module(tmp_path, "raise SystemExit('no room')"))
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    with pytest.raises(LoadTestError, match="no room"):
+        runs.flush_cost(SETUP, QUICK)
