@@ -15,6 +15,7 @@ FLUSH_RATES: Final = (10_000, 20_000, 40_000)
 GROWTH_RATE: Final = 10_000
 STORM_AT_ONCE: Final = 1_000  #: connections on their way: everybody comes at once, and a listener's queue is finite
 FAIR_SHARE: Final = 0.6  #: of saturation
+FAIR_S: Final = 3.0
 SLOW_SHARE: Final = 0.01
 FANOUT_BYTES: Final = 100
 FANOUT_RATE: Final = 5  #: messages a second to every socket
@@ -52,6 +53,10 @@ class Plan:
     def open_loop(self, rate: float, name: str = "") -> str:
         """Open loop at a rate."""
         return self._phase("open", name or f"rate_{rate:.0f}", rate=int(rate))
+
+    def fair(self, rate: float) -> str:
+        """Open loop, long enough for a 99th percentile of what is asked every 20 ms."""
+        return self._phase("open", "fair", rate=int(rate), s=max(self.s, FAIR_S))
 
     def idle(self) -> str:
         """Nothing, to look at the memory."""

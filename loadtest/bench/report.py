@@ -29,7 +29,8 @@ def cells(row: Row) -> list[str]:
     ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
     marks = "*" * (row.generator > GENERATOR_LIMIT) + "!" * row.disturbed
     value = f"{in_digits(row.value)}{marks}"
-    return [value, row.unit.replace(",", ""), ratio, row.target.replace(",", ""), verdict(row)]
+    ok = f"{verdict(row)} ({row.note.replace(',', '')})" if row.note else verdict(row)
+    return [value, row.unit.replace(",", ""), ratio, row.target.replace(",", ""), ok]
 
 
 def verdict(row: Row) -> str:

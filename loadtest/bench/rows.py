@@ -26,6 +26,7 @@ class Reading:
     met: bool | None = None  #: None: there is no target
     generator: float = 0.0  #: its share of a core
     disturbed: bool = False  #: something else ran on one of the cores, here or in what it is compared with
+    note: str = ""  #: what has to be known of this figure alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Row:
     met: bool | None = None
     generator: float = 0.0
     disturbed: bool = False
-    note: str = ""
+    note: str = ""  #: why there is no value, or what has to be known of it
 
 
 def rows_of(repetitions: Sequence[Result], plan: Plan, measurements: Sequence[Measurement]) -> list[Row]:
@@ -80,6 +81,7 @@ def _row(measurement: Measurement, repetitions: Sequence[Result], plan: Plan) ->
         2 * sum(verdicts) > len(verdicts) if verdicts else None,
         max(found.generator for found in readings),
         any(found.disturbed for found in readings),
+        next((found.note for found in readings if found.note), ""),
     )
 
 

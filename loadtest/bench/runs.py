@@ -1,16 +1,14 @@
 """One repetition: every server after the other, each with the same swarm. What comes out is raw: nothing is judged."""
 
-import http.client
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from loadtest.bench import servers
+from loadtest.bench.health import HealthProbe, first_in_line
 from loadtest.bench.plan import FAIR_SHARE, FANOUT_BYTES, FANOUT_RATE, GROWTH_RATE, STORM_AT_ONCE, Plan, duration_s
 from loadtest.bench.servers import Server, Setup
 from loadtest.own_server import ROOT, LoadTestError, end_process
@@ -19,7 +17,6 @@ Result = dict[str, Any]
 
 CONNECT_S: Final = 150.0  #: a swarm's own deadline for connecting is 120 s, and a storm connects again
 STOP_S: Final = 10.0
-HEALTH_EVERY_S: Final = 0.02
 #: The gateway with sessions that only listen: `python -m MODULE RATE BYTES` prints its port, knows no HELLO and sends
 #: as the floor does with `--fanout`, each message beginning with CLOCK_REALTIME in µs.
 FANOUT_MODULE: Final = "tests.fanout_server"
@@ -180,11 +177,10 @@ def _game(setup: Setup, plan: Plan, transport: str) -> Result:
         if is_ours:
             saturation = phase_of(results["many"], "saturation")
             rate = max(100.0, FAIR_SHARE * (saturation["per_s"] if saturation else 0.0))
-            health: list[float] = []
-            results["fair"] = swarm(
-                server, sockets, [plan.open_loop(rate, "fair")], while_it_runs=lambda: _ask_health(server, health)
-            )
-            results["health_ms"] = health
+            probe = HealthProbe(server.page_url)
+            with first_in_line() as is_first:
+                results["fair"] = swarm(server, sockets, [plan.fair(rate)], while_it_runs=probe.ask)
+            results["health"] = {"first_in_line": is_first, "asked": probe.asked}
         if is_gateway:
             results["growth"] = _growth(server, plan)
     return results
@@ -199,22 +195,6 @@ def _flush(setup: Setup, plan: Plan, transport: str) -> Result:
     phases = plan.flush_phases() if transport == "gateway" else [plan.idle()]  # more than the portable one carries
     with servers.game(setup, "flush", _settings(setup, transport, null_sink=False), plan.sockets) as server:
         return {"ready_s": server.ready_s, "many": swarm(server, plan.sockets, phases)}
-
-
-def _ask_health(server: Server, times_ms: list[float]) -> None:
-    """GET /healthz on a connection of its own, and rest; what fails counts as the longest wait."""
-    parts = urlsplit(server.page_url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5.0)
-    began_s = time.perf_counter()
-    try:
-        connection.request("GET", "/healthz")
-        connection.getresponse().read()
-        times_ms.append((time.perf_counter() - began_s) * 1000)
-    except (OSError, http.client.HTTPException):
-        times_ms.append(5000.0)
-    finally:
-        connection.close()
-    time.sleep(HEALTH_EVERY_S)
 
 
 def flush_cost(setup: Setup, plan: Plan) -> Result:

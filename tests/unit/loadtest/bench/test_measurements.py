@@ -44,6 +44,10 @@ def many(**more: Any) -> Result:
     return run(phase("idle"), phase("saturation", **more), *rates, phase("actions", **more))
 
 
+def asked(at_s: float, *, took_ms: float, waited_ms: float = 0.0) -> Result:
+    return {"at_s": at_s, "took_ms": took_ms, "waited_ms": waited_ms}
+
+
 def repetition(**gateway: Any) -> Result:
     storm = phase("storm", storm_s=3.0, failed=0)
     ours = many(**gateway)
@@ -55,8 +59,8 @@ def repetition(**gateway: Any) -> Result:
         "gateway": {
             "many": ours,
             "few": run(phase("pipelined", **gateway)),
-            "fair": run(phase("fair")),
-            "health_ms": [*range(1, 100), 400],
+            "fair": run(phase("fair", measured_from_s=10.0, measured_to_s=13.0)),
+            "health": {"first_in_line": True, "asked": [asked(10 + 0.02 * at, took_ms=at) for at in range(1, 101)]},
             "growth": growth,
         },
         "uwebsockets": {"many": many(), "few": run(phase("pipelined"))},
@@ -104,7 +108,7 @@ def row(name: str, *repetitions: Result) -> Row:
         ("connect storm, states in memory", {}, 3.0, None, True),
         ("taps a CPU second, unpipelined †", {"server_cpu_us_each": 12.5}, 80_000, 0.8, None),
         ("connect storm, player-load transactions", {}, 30.0, None, True),
-        ("GET /healthz p99 at 60 %", {}, 400, None, False),
+        ("GET /healthz p99 at 60 %", {}, 100, None, False),
         ("rules: apply_taps, from Python", {}, 60.0, None, True),
         ("growth: CPU a tap, most sockets to fewest", {}, 14.0, 1.4, True),
         ("start, ready after", {}, 2.0, None, True),
@@ -173,6 +177,28 @@ def test_a_histogram_of_the_server_is_read(
     flushed["metrics_after"] = {f'{histogram}_bucket{{le="{end}"}}': count for end, count in counts}
     found = row(name, one)
     assert (found.value, found.met) == (value, met)
+
+
+def test_health_counts_within_the_window_alone() -> None:
+    one = repetition()
+    while_connecting, afterwards = asked(9.99, took_ms=500), asked(13.01, took_ms=600)
+    within = [asked(10 + 0.02 * at, took_ms=2) for at in range(100)]
+    one["gateway"]["health"]["asked"] = [while_connecting, *within, afterwards]
+    found = row("GET /healthz p99 at 60 %", one)
+    assert (found.value, found.met, found.note) == (2, True, "")
+    one["gateway"]["health"]["asked"] = [while_connecting, afterwards]
+    assert row("GET /healthz p99 at 60 %", one).value is None
+
+
+@pytest.mark.parametrize(("waited_ms", "met", "is_said"), [(0, False, False), (8, False, True), (40, None, True)])
+def test_what_the_client_waited_for_its_own_core_is_said_and_is_no_miss(
+    waited_ms: float, met: bool | None, is_said: bool
+) -> None:
+    one = repetition()
+    one["gateway"]["health"]["asked"] = [asked(10 + 0.02 * at, took_ms=60, waited_ms=waited_ms) for at in range(100)]
+    found = row("GET /healthz p99 at 60 %", one)
+    assert (found.value, found.met) == (60, met)
+    assert ("the generator's core was the limit" in found.note) is is_said
 
 
 def test_without_a_gateway_the_portable_transport_is_ours() -> None:
