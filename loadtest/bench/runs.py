@@ -9,7 +9,16 @@ from typing import Any, Final
 
 from loadtest.bench import servers
 from loadtest.bench.health import HealthProbe, first_in_line
-from loadtest.bench.plan import FAIR_SHARE, FANOUT_BYTES, FANOUT_RATE, GROWTH_RATE, STORM_AT_ONCE, Plan, duration_s
+from loadtest.bench.plan import (
+    AT_ONCE,
+    FAIR_SHARE,
+    FANOUT_BYTES,
+    FANOUT_RATE,
+    GROWTH_RATE,
+    STORM_AT_ONCE,
+    Plan,
+    duration_s,
+)
 from loadtest.bench.servers import Server, Setup
 from loadtest.own_server import ROOT, LoadTestError, end_process
 
@@ -148,13 +157,21 @@ def _floor(setup: Setup, plan: Plan) -> Result:
         results["few"] = swarm(server, plan.few, [plan.pipelined()])
     with servers.floor(setup, "--fanout", str(FANOUT_RATE), str(FANOUT_BYTES)) as server:
         results["fan_out"] = swarm(server, plan.sockets, [plan.listen()])
+    with servers.floor(setup, "--fanout", str(AT_ONCE), str(FANOUT_BYTES)) as server:
+        results["at_once"] = swarm(server, plan.sockets, [plan.listen()])
     return results
 
 
 def _fan_out(setup: Setup, plan: Plan) -> Result:
-    command = [sys.executable, "-m", FANOUT_MODULE, str(FANOUT_RATE), str(FANOUT_BYTES)]
-    with servers.printing_port(setup, command) as server:
-        return {"many": swarm(server, plan.sockets, [plan.listen(), plan.listen_beside_slow()])}
+    results = {}
+    for rate, run, phases in (
+        (FANOUT_RATE, "many", [plan.listen(), plan.listen_beside_slow()]),
+        (AT_ONCE, "at_once", [plan.listen()]),
+    ):
+        command = [sys.executable, "-m", FANOUT_MODULE, str(rate), str(FANOUT_BYTES)]
+        with servers.printing_port(setup, command) as server:
+            results[run] = swarm(server, plan.sockets, phases)
+    return results
 
 
 def _uwebsockets(setup: Setup, plan: Plan) -> Result:

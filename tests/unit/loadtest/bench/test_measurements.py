@@ -44,6 +44,12 @@ def many(**more: Any) -> Result:
     return run(phase("idle"), phase("saturation", **more), *rates, phase("actions", **more))
 
 
+def heard(**more: Any) -> Result:
+    """1.6 s at 5 messages/s: 8 to each of the plan's sockets."""
+    base = {"kind": "listen", "measured_s": 1.6, "deliveries": 8 * PLAN.sockets, "server_cpu_us_each": 8.0}
+    return run(phase("fan_out", **{**base, **more}), phase("slow_readers", **base))
+
+
 def asked(at_s: float, *, took_ms: float, waited_ms: float = 0.0) -> Result:
     return {"at_s": at_s, "took_ms": took_ms, "waited_ms": waited_ms}
 
@@ -55,7 +61,13 @@ def repetition(**gateway: Any) -> Result:
     growth = {"1000": run(phase("growth")), "4000": run(phase("growth", server_cpu_us_each=14.0))}
     return {
         "null_sink": True,
-        "floor": {"many": many(), "portable": many(), "few": run(phase("pipelined")), "fan_out": run(phase("fan_out"))},
+        "floor": {
+            "many": many(),
+            "portable": many(),
+            "few": run(phase("pipelined")),
+            "fan_out": heard(),
+            "at_once": heard(),
+        },
         "gateway": {
             "many": ours,
             "few": run(phase("pipelined", **gateway)),
@@ -65,6 +77,7 @@ def repetition(**gateway: Any) -> Result:
         },
         "uwebsockets": {"many": many(), "few": run(phase("pipelined"))},
         "portable": {"many": run(phase("saturation")), "few": run(phase("pipelined"))},
+        "fan_out": {"many": heard(), "at_once": heard(per_s=75_000.0, generator_cpu_share=0.93)},
         "flush": {"many": many(server_cpu_us_each=18.0)},
         "rules_ns": 60.0,
         "start_s": 2.0,
@@ -177,6 +190,40 @@ def test_a_histogram_of_the_server_is_read(
     flushed["metrics_after"] = {f'{histogram}_bucket{{le="{end}"}}': count for end, count in counts}
     found = row(name, one)
     assert (found.value, found.met) == (value, met)
+
+
+@pytest.mark.parametrize(
+    ("change", "value", "met"),
+    [
+        ({}, 40, True),
+        ({"server_cpu_us_each": 9.0}, 45, True),
+        ({"server_cpu_us_each": 9.2}, 46, False),
+        ({"deliveries": 7 * PLAN.sockets}, 40, True),  # the eighth fell outside of the window
+        ({"deliveries": 6 * PLAN.sockets}, 40, False),
+    ],
+)
+def test_the_fan_out_is_judged_at_the_targets_rate(change: Result, value: float, met: bool) -> None:
+    one = repetition()
+    one["fan_out"]["many"] = heard(**change)
+    found = row("fan-out, CPU at 50,000 deliveries/s", one)
+    assert found.value == pytest.approx(value)
+    assert found.met is met
+    assert found.note == "scaled from 20000 deliveries/s"
+
+
+def test_nothing_is_scaled_where_there_are_as_many_sockets() -> None:
+    plan = plan_for(quick=False, file_limit=20_000)
+    one = repetition()
+    one["fan_out"]["many"] = heard(measured_s=5.0, deliveries=25 * plan.sockets)
+    (found,) = (row for row in rows_of([one], plan, MEASUREMENTS) if row.name == "fan-out, CPU at 50,000 deliveries/s")
+    assert found.value == pytest.approx(40)
+    assert (found.met, found.note) == (True, "")
+
+
+def test_a_fan_out_as_fast_as_possible_tells_what_the_generator_used() -> None:
+    found = row("fan-out, as fast as possible", repetition())
+    assert (found.value, found.ratio, found.met, found.generator) == (75_000, 0.75, None, 0.93)
+    assert found.note == "the generator used 93 % of its core and 50 % beside the floor"
 
 
 def test_health_counts_within_the_window_alone() -> None:
