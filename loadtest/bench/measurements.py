@@ -257,7 +257,7 @@ def _growth(one: Result, _plan: Plan) -> Reading | None:
 
 
 def _start(one: Result, _plan: Plan) -> Reading | None:
-    return Reading(one["start_s"], met=one["start_s"] <= 5) if "start_s" in one else None
+    return Reading(one["start_s"], met=one["start_s"] <= 5)
 
 
 def _plainly(

@@ -1,9 +1,15 @@
+import copy
+import functools
+import operator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loadtest.bench.measurements import MEASUREMENTS
 from loadtest.bench.plan import plan_for
+from loadtest.bench.report import page, write_plots
 from loadtest.bench.rows import Row, rows_of
 
 PLAN = plan_for(quick=True, file_limit=20_000)
@@ -277,6 +283,53 @@ def test_a_busy_core_and_a_busy_generator_are_kept() -> None:
     found = row("saturation, unpipelined †", repetition(server_core_busy_share=0.99, generator_cpu_share=0.97))
     assert (found.disturbed, found.generator) == (True, 0.97)
     assert not row("saturation, unpipelined †", repetition()).disturbed
+
+
+def test_every_measurement_finds_its_figures() -> None:
+    one = repetition(children_cpu_share=0.2) | {"durable_row": DURABLE_ROW}
+    flushed = phase("rate_20000", children_cpu_share=0.2, metrics_before={})
+    flushed["metrics_after"] = {
+        f'{name}_bucket{{le="{end}"}}': 1.0
+        for name in ("game_flush_lag_seconds", "game_flush_hold_seconds")
+        for end in ("0.001", "+Inf")
+    }
+    phases = one["flush"]["many"]["phases"]
+    one["flush"]["many"]["phases"] = [flushed if at["name"] == "rate_20000" else at for at in phases]
+    found = rows_of([one], PLAN, MEASUREMENTS)
+    assert [row.name for row in found if row.value is None] == ["hard operation p99 at 60 %", "leaderboard"]
+
+
+def places(value: Any, *at: Any) -> Iterator[tuple[Any, ...]]:
+    """Where something stands that may be missing."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*at, key)
+        yield from places(inner, *at, key)
+
+
+def test_a_figure_that_is_missing_costs_its_row_and_no_other(tmp_path: Path) -> None:
+    whole = repetition() | {"durable_row": DURABLE_ROW}
+    names = [measurement.name for measurement in MEASUREMENTS]
+    del whole["gateway"]["health"]["asked"][2:]
+    rows = {row.name: row.value for row in rows_of([whole], PLAN, MEASUREMENTS)}
+    assert list(rows) == names
+    for place in places(whole):
+        one = copy.deepcopy(whole)
+        *way, last = place
+        del functools.reduce(operator.getitem, way, one)[last]
+        found = rows_of([one], PLAN, MEASUREMENTS)
+        assert [row.name for row in found] == names
+        lost = {row.name for row in found if row.value != rows[row.name]}
+        assert len(way) < 2 or len(lost) < len(rows) / 2, place
+        assert page(found, PLAN, {}, [], write_plots(tmp_path, [one], PLAN)), place
+
+
+def test_a_part_that_failed_is_why_and_makes_no_other_server_ours() -> None:
+    one = repetition() | {"ours": "gateway", "failed": {"gateway": "it did not start"}}
+    del one["gateway"]
+    found = row("saturation, unpipelined †", one)
+    assert (found.value, found.note) == (None, "not measured: a part of the run failed")
+    assert row("portable: unpipelined", one).value == 100_000
 
 
 def test_every_measurement_has_a_row_whatever_is_missing() -> None:
