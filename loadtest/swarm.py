@@ -165,7 +165,8 @@ def _play(swarm: Swarm, target: Target, phase: Phase) -> dict[str, Any]:
     swarm.start_counting()
     swarm.run(phase.s)
     seconds = swarm.stop_counting()
-    usage = _usage(before, _sample(target))
+    after = _sample(target)
+    usage = _usage(before, after)
     swarm.stop_load()
     counts = swarm.counts()
     unanswered = swarm.drain(phase.drain_s) if phase.kind != "listen" else 0
@@ -175,6 +176,8 @@ def _play(swarm: Swarm, target: Target, phase: Phase) -> dict[str, Any]:
     cpu_s = usage.get("server_cpu_s")
     return {
         "measured_s": seconds,
+        "measured_from_s": before["at_s"],  # on the clock of the whole machine
+        "measured_to_s": after["at_s"],
         **counts,
         "lost": late["lost"],
         "unmatched": late["unmatched"],

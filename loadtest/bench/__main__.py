@@ -77,6 +77,8 @@ def _bench(*, quick: bool, strict: bool, docs: Path) -> int:
             _say(f"{time.perf_counter() - began_s:4.0f} s  run {run} of {plan.repetitions}: {text}")
 
         repetitions.append(repetition(setup, plan, number, say))
+        for name, error in repetitions[-1].get("failed", {}).items():
+            said.append(f"Run {number + 1}: {name} failed, its figures are missing: {error}")
         keep(FOLDER, f"run-{number + 1}.json", {"machine": machine, "said": said, **repetitions[-1]})
     rows = rows_of(repetitions, plan, MEASUREMENTS)
     for caveat in caveats(plan, said, rows):

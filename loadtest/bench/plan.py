@@ -1,5 +1,6 @@
 """How large and how long a bench is: the full one, and the quick one that fits into two minutes."""
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,9 +16,11 @@ FLUSH_RATES: Final = (10_000, 20_000, 40_000)
 GROWTH_RATE: Final = 10_000
 STORM_AT_ONCE: Final = 1_000  #: connections on their way: everybody comes at once, and a listener's queue is finite
 FAIR_SHARE: Final = 0.6  #: of saturation
+FAIR_S: Final = 3.0
 SLOW_SHARE: Final = 0.01
 FANOUT_BYTES: Final = 100
 FANOUT_RATE: Final = 5  #: messages a second to every socket
+AT_ONCE: Final = 0  #: the rate of a fan-out whose next message follows at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class Plan:
         """Open loop at a rate."""
         return self._phase("open", name or f"rate_{rate:.0f}", rate=int(rate))
 
+    def fair(self, rate: float) -> str:
+        """Open loop, long enough for a 99th percentile of what is asked every 20 ms."""
+        return self._phase("open", "fair", rate=int(rate), s=max(self.s, FAIR_S))
+
     def idle(self) -> str:
         """Nothing, to look at the memory."""
         return f"idle:s={self.warmup_s},name=idle"
@@ -61,13 +68,18 @@ class Plan:
         """Half of the frames are small actions."""
         return self._phase("closed", "actions", window=1, actions=0.5)
 
+    @property
+    def listen_s(self) -> float:
+        """As long as a window, in whole messages: part of one would be counted in one window and not in the next."""
+        return math.ceil(self.s * FANOUT_RATE) / FANOUT_RATE
+
     def listen(self) -> str:
         """Only receive."""
-        return self._phase("listen", "fan_out", stamp_at=0)
+        return self._phase("listen", "fan_out", stamp_at=0, s=self.listen_s)
 
     def listen_beside_slow(self) -> str:
         """The same, beside readers that have stopped reading."""
-        return self._phase("listen", "slow_readers", stamp_at=0, slow=SLOW_SHARE)
+        return self._phase("listen", "slow_readers", stamp_at=0, slow=SLOW_SHARE, s=self.listen_s)
 
     @staticmethod
     def storm() -> str:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from loadtest.bench.measurements import MIN_ACCEPTED
 from loadtest.bench.plan import GROWTH_RATE, Plan
-from loadtest.bench.rows import BUSY_ELSEWHERE, Row, found_phase, growth_of
+from loadtest.bench.rows import BUSY_ELSEWHERE, Row, growth_of
 from loadtest.bench.svg_plot import Line, line_plot
 
 GENERATOR_LIMIT: Final = 0.90  #: of a core; above it a figure is the generator's
@@ -29,7 +29,8 @@ def cells(row: Row) -> list[str]:
     ratio = "–" if row.ratio is None else f"{row.ratio:.2f}"
     marks = "*" * (row.generator > GENERATOR_LIMIT) + "!" * row.disturbed
     value = f"{in_digits(row.value)}{marks}"
-    return [value, row.unit.replace(",", ""), ratio, row.target.replace(",", ""), verdict(row)]
+    ok = f"{verdict(row)} ({row.note.replace(',', '')})" if row.note else verdict(row)
+    return [value, row.unit.replace(",", ""), ratio, row.target.replace(",", ""), ok]
 
 
 def verdict(row: Row) -> str:
@@ -147,12 +148,10 @@ def _growth_line(repetitions: Sequence[Result], server: str) -> Line:
 
 
 def _latency_line(repetitions: Sequence[Result], server: str) -> Line:
-    rates = sorted({
-        phase["rate"] for one in repetitions for phase in one.get(server, {}).get("many", {}).get("phases", ())
-        if phase["kind"] == "open"
-    })  # fmt: skip
-    line = []
-    for rate in rates:
-        phases = [found_phase(one, server, "many", f"rate_{rate:.0f}") for one in repetitions]
-        line.append((rate, statistics.median(phase["latency_ms"]["p99"] for phase in phases if phase is not None)))
-    return line
+    points: dict[float, list[float]] = {}
+    for one in repetitions:
+        for phase in one.get(server, {}).get("many", {}).get("phases", ()):
+            p99_ms = phase.get("latency_ms", {}).get("p99")
+            if phase.get("kind") == "open" and p99_ms is not None and "rate" in phase:
+                points.setdefault(phase["rate"], []).append(p99_ms)
+    return [(rate, statistics.median(found)) for rate, found in sorted(points.items())]

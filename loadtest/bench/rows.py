@@ -15,6 +15,7 @@ from loadtest.bench.runs import phase_of
 Result = dict[str, Any]
 
 LATER: Final = "later"
+FAILED: Final = "not measured: a part of the run failed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Reading:
     met: bool | None = None  #: None: there is no target
     generator: float = 0.0  #: its share of a core
     disturbed: bool = False  #: something else ran on one of the cores, here or in what it is compared with
+    note: str = ""  #: what has to be known of this figure alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Row:
     met: bool | None = None
     generator: float = 0.0
     disturbed: bool = False
-    note: str = ""
+    note: str = ""  #: why there is no value, or what has to be known of it
 
 
 def rows_of(repetitions: Sequence[Result], plan: Plan, measurements: Sequence[Measurement]) -> list[Row]:
@@ -66,9 +68,10 @@ def rows_of(repetitions: Sequence[Result], plan: Plan, measurements: Sequence[Me
 
 
 def _row(measurement: Measurement, repetitions: Sequence[Result], plan: Plan) -> Row:
-    readings = [found for one in repetitions if (found := measurement.read(one, plan)) is not None]
+    readings = [found for one in repetitions if (found := _read(measurement, one, plan)) is not None]
     if not readings:
-        return Row(measurement.name, measurement.unit, measurement.target, note=measurement.why_not)
+        why_not = FAILED if any("failed" in one for one in repetitions) else measurement.why_not
+        return Row(measurement.name, measurement.unit, measurement.target, note=why_not)
     ratios = [found.ratio for found in readings if found.ratio is not None]
     verdicts = [found.met for found in readings if found.met is not None]
     return Row(
@@ -80,7 +83,16 @@ def _row(measurement: Measurement, repetitions: Sequence[Result], plan: Plan) ->
         2 * sum(verdicts) > len(verdicts) if verdicts else None,
         max(found.generator for found in readings),
         any(found.disturbed for found in readings),
+        next((found.note for found in readings if found.note), ""),
     )
+
+
+def _read(measurement: Measurement, one: Result, plan: Plan) -> Reading | None:
+    """A figure that is missing, or nothing to divide by, costs this row and no other."""
+    try:
+        return measurement.read(one, plan)
+    except (LookupError, ZeroDivisionError):
+        return None
 
 
 # ---- reading one repetition
@@ -89,8 +101,9 @@ BUSY_ELSEWHERE: Final = 0.15  #: of a core, used by what is no part of the run
 
 
 def ours(one: Result) -> str:
-    """The transport that the targets are for."""
-    return "gateway" if "gateway" in one else "portable"
+    """The transport that the targets are for: that it failed makes no other one ours."""
+    name: str = one.get("ours") or ("gateway" if "gateway" in one else "portable")
+    return name
 
 
 def found_phase(one: Result, server: str, run: str, name: str) -> Result | None:
@@ -133,6 +146,6 @@ def growth_of(one: Result, server: str = "gateway") -> list[tuple[int, float]]:
     found = []
     for sockets, result in one.get(server, {}).get("growth", {}).items():
         phase = phase_of(result, "growth")
-        if phase is not None and phase["server_cpu_us_each"]:
+        if phase is not None and phase.get("server_cpu_us_each"):
             found.append((int(sockets), phase["server_cpu_us_each"]))
     return sorted(found)

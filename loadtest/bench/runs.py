@@ -1,17 +1,24 @@
 """One repetition: every server after the other, each with the same swarm. What comes out is raw: nothing is judged."""
 
-import http.client
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from loadtest.bench import servers
-from loadtest.bench.plan import FAIR_SHARE, FANOUT_BYTES, FANOUT_RATE, GROWTH_RATE, STORM_AT_ONCE, Plan, duration_s
+from loadtest.bench.health import HealthProbe, first_in_line
+from loadtest.bench.plan import (
+    AT_ONCE,
+    FAIR_SHARE,
+    FANOUT_BYTES,
+    FANOUT_RATE,
+    GROWTH_RATE,
+    STORM_AT_ONCE,
+    Plan,
+    duration_s,
+)
 from loadtest.bench.servers import Server, Setup
 from loadtest.own_server import ROOT, LoadTestError, end_process
 
@@ -19,7 +26,6 @@ Result = dict[str, Any]
 
 CONNECT_S: Final = 150.0  #: a swarm's own deadline for connecting is 120 s, and a storm connects again
 STOP_S: Final = 10.0
-HEALTH_EVERY_S: Final = 0.02
 #: The gateway with sessions that only listen: `python -m MODULE RATE BYTES` prints its port, knows no HELLO and sends
 #: as the floor does with `--fanout`, each message beginning with CLOCK_REALTIME in µs.
 FANOUT_MODULE: Final = "tests.fanout_server"
@@ -92,7 +98,7 @@ def swarm(
 
 def phase_of(result: Result, name: str) -> Result | None:
     """A swarm's phase by name."""
-    return next((phase for phase in result["phases"] if phase["name"] == name), None)
+    return next((phase for phase in result.get("phases", ()) if phase.get("name") == name), None)
 
 
 def repetition(setup: Setup, plan: Plan, number: int, say: Callable[[str], None]) -> Result:
@@ -105,32 +111,42 @@ def repetition(setup: Setup, plan: Plan, number: int, say: Callable[[str], None]
         say: told what is being done.
 
     Returns:
-        Raw figures by server and run; a server that is not there is missing.
+        Raw figures by server and run; a server that is not there is missing, and what failed is told as `failed`.
 
     Raises:
-        LoadTestError: a server or the swarm could not run.
+        LoadTestError: nothing at all could be measured.
     """
-    todo: dict[str, Callable[[], Result]] = {"floor": lambda: _floor(setup, plan)}
+    ours = "gateway" if setup.has_gateway else "portable"
+    todo: dict[str, Callable[[], Any]] = {"floor": lambda: _floor(setup, plan)}
     if setup.has_gateway:
         todo["gateway"] = lambda: _game(setup, plan, "gateway")
     if setup.node_modules is not None:
         todo["uwebsockets"] = lambda: _uwebsockets(setup, plan)
     todo["portable"] = lambda: _game(setup, plan, "portable")
-    ours = "gateway" if setup.has_gateway else "portable"
     todo["flush"] = lambda: _flush(setup, plan, ours)
-    results: Result = {"null_sink": setup.has_null_sink}
     todo["fan_out"] = lambda: _fan_out(setup, plan)
-    for name in reversed(todo) if number % 2 else todo:
+    in_turn = [*(reversed(todo) if number % 2 else todo), "durable_row", "rules_ns"]
+    todo["durable_row"] = lambda: flush_cost(setup, plan)
+    todo["rules_ns"] = time_rules_ns
+    if plan.start_players and number == 0:  # once: making so many players takes longer than the rest of it
+        in_turn.append("start_s")
+        settings = _settings(setup, ours, null_sink=False)
+        todo["start_s"] = lambda: servers.time_to_ready_s(setup, settings, plan.start_players)
+    results: Result = {"null_sink": setup.has_null_sink, "ours": ours}
+    failed: dict[str, str] = {}
+    for name in in_turn:
         say(f"{name} …")
-        results[name] = todo[name]()
-    say("durable rows …")
-    results["durable_row"] = flush_cost(setup, plan)
-    say("rules and start …")
-    results["rules_ns"] = time_rules_ns()
-    if not plan.start_players:
+        try:
+            results[name] = todo[name]()
+        except LoadTestError as error:  # the others are worth having without it
+            failed[name] = str(error)
+            say(f"{name} failed: {error}")
+    if failed:
+        results["failed"] = failed
+    if len(failed) == len(in_turn):
+        raise LoadTestError(f"nothing could be measured: {failed['floor']}")
+    if not plan.start_players and "flush" in results:
         results["start_s"] = results["flush"]["ready_s"]
-    elif number == 0:  # once: making so many players takes longer than the rest of it
-        results["start_s"] = servers.time_to_ready_s(setup, _settings(setup, ours, null_sink=False), plan.start_players)
     return results
 
 
@@ -151,13 +167,21 @@ def _floor(setup: Setup, plan: Plan) -> Result:
         results["few"] = swarm(server, plan.few, [plan.pipelined()])
     with servers.floor(setup, "--fanout", str(FANOUT_RATE), str(FANOUT_BYTES)) as server:
         results["fan_out"] = swarm(server, plan.sockets, [plan.listen()])
+    with servers.floor(setup, "--fanout", str(AT_ONCE), str(FANOUT_BYTES)) as server:
+        results["at_once"] = swarm(server, plan.sockets, [plan.listen()])
     return results
 
 
 def _fan_out(setup: Setup, plan: Plan) -> Result:
-    command = [sys.executable, "-m", FANOUT_MODULE, str(FANOUT_RATE), str(FANOUT_BYTES)]
-    with servers.printing_port(setup, command) as server:
-        return {"many": swarm(server, plan.sockets, [plan.listen(), plan.listen_beside_slow()])}
+    results = {}
+    for rate, run, phases in (
+        (FANOUT_RATE, "many", [plan.listen(), plan.listen_beside_slow()]),
+        (AT_ONCE, "at_once", [plan.listen()]),
+    ):
+        command = [sys.executable, "-m", FANOUT_MODULE, str(rate), str(FANOUT_BYTES)]
+        with servers.printing_port(setup, command) as server:
+            results[run] = swarm(server, plan.sockets, phases)
+    return results
 
 
 def _uwebsockets(setup: Setup, plan: Plan) -> Result:
@@ -180,11 +204,10 @@ def _game(setup: Setup, plan: Plan, transport: str) -> Result:
         if is_ours:
             saturation = phase_of(results["many"], "saturation")
             rate = max(100.0, FAIR_SHARE * (saturation["per_s"] if saturation else 0.0))
-            health: list[float] = []
-            results["fair"] = swarm(
-                server, sockets, [plan.open_loop(rate, "fair")], while_it_runs=lambda: _ask_health(server, health)
-            )
-            results["health_ms"] = health
+            probe = HealthProbe(server.page_url)
+            with first_in_line() as is_first:
+                results["fair"] = swarm(server, sockets, [plan.fair(rate)], while_it_runs=probe.ask)
+            results["health"] = {"first_in_line": is_first, "asked": probe.asked}
         if is_gateway:
             results["growth"] = _growth(server, plan)
     return results
@@ -199,22 +222,6 @@ def _flush(setup: Setup, plan: Plan, transport: str) -> Result:
     phases = plan.flush_phases() if transport == "gateway" else [plan.idle()]  # more than the portable one carries
     with servers.game(setup, "flush", _settings(setup, transport, null_sink=False), plan.sockets) as server:
         return {"ready_s": server.ready_s, "many": swarm(server, plan.sockets, phases)}
-
-
-def _ask_health(server: Server, times_ms: list[float]) -> None:
-    """GET /healthz on a connection of its own, and rest; what fails counts as the longest wait."""
-    parts = urlsplit(server.page_url)
-    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5.0)
-    began_s = time.perf_counter()
-    try:
-        connection.request("GET", "/healthz")
-        connection.getresponse().read()
-        times_ms.append((time.perf_counter() - began_s) * 1000)
-    except (OSError, http.client.HTTPException):
-        times_ms.append(5000.0)
-    finally:
-        connection.close()
-    time.sleep(HEALTH_EVERY_S)
 
 
 def flush_cost(setup: Setup, plan: Plan) -> Result:

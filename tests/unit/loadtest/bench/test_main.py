@@ -1,3 +1,4 @@
+import json
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ from loadtest.bench.machine import Cores
 from loadtest.bench.servers import Setup
 from loadtest.own_server import LoadTestError
 
-BARE = {"null_sink": False, "floor": {}, "portable": {}, "flush": {}, "rules_ns": 50.0, "start_s": 6.0}
+BARE: dict[str, Any] = {"null_sink": False, "floor": {}, "portable": {}, "flush": {}, "rules_ns": 50.0, "start_s": 6.0}
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +62,15 @@ def test_the_full_bench_is_three_runs_and_writes_the_page(runs: list[int], tmp_p
     assert runs == [0, 1, 2]
     assert {path.name for path in tmp_path.iterdir()} == {"run-1.json", "run-2.json", "run-3.json", "benchmarks.md"}
     assert "No gateway." in (tmp_path / "benchmarks.md").read_text()
+
+
+@pytest.mark.usefixtures("runs")
+def test_what_failed_is_on_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BARE, "failed", {"fan_out": "it did not start"})
+    assert bench.main(["--docs", str(tmp_path)]) == 0
+    text = (tmp_path / "benchmarks.md").read_text()
+    assert "Run 2: fan_out failed, its figures are missing: it did not start" in text
+    assert json.loads((tmp_path / "run-3.json").read_text())["failed"] == {"fan_out": "it did not start"}
 
 
 @pytest.mark.usefixtures("runs")

@@ -1,9 +1,15 @@
+import copy
+import functools
+import operator
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loadtest.bench.measurements import MEASUREMENTS
 from loadtest.bench.plan import plan_for
+from loadtest.bench.report import page, write_plots
 from loadtest.bench.rows import Row, rows_of
 
 PLAN = plan_for(quick=True, file_limit=20_000)
@@ -44,6 +50,16 @@ def many(**more: Any) -> Result:
     return run(phase("idle"), phase("saturation", **more), *rates, phase("actions", **more))
 
 
+def heard(**more: Any) -> Result:
+    """1.6 s at 5 messages/s: 8 to each of the plan's sockets."""
+    base = {"kind": "listen", "measured_s": 1.6, "deliveries": 8 * PLAN.sockets, "server_cpu_us_each": 8.0}
+    return run(phase("fan_out", **{**base, **more}), phase("slow_readers", **base))
+
+
+def asked(at_s: float, *, took_ms: float, waited_ms: float = 0.0) -> Result:
+    return {"at_s": at_s, "took_ms": took_ms, "waited_ms": waited_ms}
+
+
 def repetition(**gateway: Any) -> Result:
     storm = phase("storm", storm_s=3.0, failed=0)
     ours = many(**gateway)
@@ -51,16 +67,23 @@ def repetition(**gateway: Any) -> Result:
     growth = {"1000": run(phase("growth")), "4000": run(phase("growth", server_cpu_us_each=14.0))}
     return {
         "null_sink": True,
-        "floor": {"many": many(), "portable": many(), "few": run(phase("pipelined")), "fan_out": run(phase("fan_out"))},
+        "floor": {
+            "many": many(),
+            "portable": many(),
+            "few": run(phase("pipelined")),
+            "fan_out": heard(),
+            "at_once": heard(),
+        },
         "gateway": {
             "many": ours,
             "few": run(phase("pipelined", **gateway)),
-            "fair": run(phase("fair")),
-            "health_ms": [*range(1, 100), 400],
+            "fair": run(phase("fair", measured_from_s=10.0, measured_to_s=13.0)),
+            "health": {"first_in_line": True, "asked": [asked(10 + 0.02 * at, took_ms=at) for at in range(1, 101)]},
             "growth": growth,
         },
         "uwebsockets": {"many": many(), "few": run(phase("pipelined"))},
         "portable": {"many": run(phase("saturation")), "few": run(phase("pipelined"))},
+        "fan_out": {"many": heard(), "at_once": heard(per_s=75_000.0, generator_cpu_share=0.93)},
         "flush": {"many": many(server_cpu_us_each=18.0)},
         "rules_ns": 60.0,
         "start_s": 2.0,
@@ -104,7 +127,7 @@ def row(name: str, *repetitions: Result) -> Row:
         ("connect storm, states in memory", {}, 3.0, None, True),
         ("taps a CPU second, unpipelined †", {"server_cpu_us_each": 12.5}, 80_000, 0.8, None),
         ("connect storm, player-load transactions", {}, 30.0, None, True),
-        ("GET /healthz p99 at 60 %", {}, 400, None, False),
+        ("GET /healthz p99 at 60 %", {}, 100, None, False),
         ("rules: apply_taps, from Python", {}, 60.0, None, True),
         ("growth: CPU a tap, most sockets to fewest", {}, 14.0, 1.4, True),
         ("start, ready after", {}, 2.0, None, True),
@@ -175,6 +198,62 @@ def test_a_histogram_of_the_server_is_read(
     assert (found.value, found.met) == (value, met)
 
 
+@pytest.mark.parametrize(
+    ("change", "value", "met"),
+    [
+        ({}, 40, True),
+        ({"server_cpu_us_each": 9.0}, 45, True),
+        ({"server_cpu_us_each": 9.2}, 46, False),
+        ({"deliveries": 7 * PLAN.sockets}, 40, True),  # the eighth fell outside of the window
+        ({"deliveries": 6 * PLAN.sockets}, 40, False),
+    ],
+)
+def test_the_fan_out_is_judged_at_the_targets_rate(change: Result, value: float, met: bool) -> None:
+    one = repetition()
+    one["fan_out"]["many"] = heard(**change)
+    found = row("fan-out, CPU at 50,000 deliveries/s", one)
+    assert found.value == pytest.approx(value)
+    assert found.met is met
+    assert found.note == "scaled from 20000 deliveries/s"
+
+
+def test_nothing_is_scaled_where_there_are_as_many_sockets() -> None:
+    plan = plan_for(quick=False, file_limit=20_000)
+    one = repetition()
+    one["fan_out"]["many"] = heard(measured_s=5.0, deliveries=25 * plan.sockets)
+    (found,) = (row for row in rows_of([one], plan, MEASUREMENTS) if row.name == "fan-out, CPU at 50,000 deliveries/s")
+    assert found.value == pytest.approx(40)
+    assert (found.met, found.note) == (True, "")
+
+
+def test_a_fan_out_as_fast_as_possible_tells_what_the_generator_used() -> None:
+    found = row("fan-out, as fast as possible", repetition())
+    assert (found.value, found.ratio, found.met, found.generator) == (75_000, 0.75, None, 0.93)
+    assert found.note == "the generator used 93 % of its core and 50 % beside the floor"
+
+
+def test_health_counts_within_the_window_alone() -> None:
+    one = repetition()
+    while_connecting, afterwards = asked(9.99, took_ms=500), asked(13.01, took_ms=600)
+    within = [asked(10 + 0.02 * at, took_ms=2) for at in range(100)]
+    one["gateway"]["health"]["asked"] = [while_connecting, *within, afterwards]
+    found = row("GET /healthz p99 at 60 %", one)
+    assert (found.value, found.met, found.note) == (2, True, "")
+    one["gateway"]["health"]["asked"] = [while_connecting, afterwards]
+    assert row("GET /healthz p99 at 60 %", one).value is None
+
+
+@pytest.mark.parametrize(("waited_ms", "met", "is_said"), [(0, False, False), (8, False, True), (40, None, True)])
+def test_what_the_client_waited_for_its_own_core_is_said_and_is_no_miss(
+    waited_ms: float, met: bool | None, is_said: bool
+) -> None:
+    one = repetition()
+    one["gateway"]["health"]["asked"] = [asked(10 + 0.02 * at, took_ms=60, waited_ms=waited_ms) for at in range(100)]
+    found = row("GET /healthz p99 at 60 %", one)
+    assert (found.value, found.met) == (60, met)
+    assert ("the generator's core was the limit" in found.note) is is_said
+
+
 def test_without_a_gateway_the_portable_transport_is_ours() -> None:
     one = repetition()
     del one["gateway"]
@@ -204,6 +283,53 @@ def test_a_busy_core_and_a_busy_generator_are_kept() -> None:
     found = row("saturation, unpipelined †", repetition(server_core_busy_share=0.99, generator_cpu_share=0.97))
     assert (found.disturbed, found.generator) == (True, 0.97)
     assert not row("saturation, unpipelined †", repetition()).disturbed
+
+
+def test_every_measurement_finds_its_figures() -> None:
+    one = repetition(children_cpu_share=0.2) | {"durable_row": DURABLE_ROW}
+    flushed = phase("rate_20000", children_cpu_share=0.2, metrics_before={})
+    flushed["metrics_after"] = {
+        f'{name}_bucket{{le="{end}"}}': 1.0
+        for name in ("game_flush_lag_seconds", "game_flush_hold_seconds")
+        for end in ("0.001", "+Inf")
+    }
+    phases = one["flush"]["many"]["phases"]
+    one["flush"]["many"]["phases"] = [flushed if at["name"] == "rate_20000" else at for at in phases]
+    found = rows_of([one], PLAN, MEASUREMENTS)
+    assert [row.name for row in found if row.value is None] == ["hard operation p99 at 60 %", "leaderboard"]
+
+
+def places(value: Any, *at: Any) -> Iterator[tuple[Any, ...]]:
+    """Where something stands that may be missing."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in items:
+        yield (*at, key)
+        yield from places(inner, *at, key)
+
+
+def test_a_figure_that_is_missing_costs_its_row_and_no_other(tmp_path: Path) -> None:
+    whole = repetition() | {"durable_row": DURABLE_ROW}
+    names = [measurement.name for measurement in MEASUREMENTS]
+    del whole["gateway"]["health"]["asked"][2:]
+    rows = {row.name: row.value for row in rows_of([whole], PLAN, MEASUREMENTS)}
+    assert list(rows) == names
+    for place in places(whole):
+        one = copy.deepcopy(whole)
+        *way, last = place
+        del functools.reduce(operator.getitem, way, one)[last]
+        found = rows_of([one], PLAN, MEASUREMENTS)
+        assert [row.name for row in found] == names
+        lost = {row.name for row in found if row.value != rows[row.name]}
+        assert len(way) < 2 or len(lost) < len(rows) / 2, place
+        assert page(found, PLAN, {}, [], write_plots(tmp_path, [one], PLAN)), place
+
+
+def test_a_part_that_failed_is_why_and_makes_no_other_server_ours() -> None:
+    one = repetition() | {"ours": "gateway", "failed": {"gateway": "it did not start"}}
+    del one["gateway"]
+    found = row("saturation, unpipelined †", one)
+    assert (found.value, found.note) == (None, "not measured: a part of the run failed")
+    assert row("portable: unpipelined", one).value == 100_000
 
 
 def test_every_measurement_has_a_row_whatever_is_missing() -> None:

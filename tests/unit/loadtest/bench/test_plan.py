@@ -1,6 +1,6 @@
 import pytest
 
-from loadtest.bench.plan import QUICK_SOCKETS, SOCKETS, duration_s, plan_for
+from loadtest.bench.plan import FANOUT_RATE, QUICK_SOCKETS, SOCKETS, duration_s, plan_for
 from loadtest.phases import parse_phase
 
 
@@ -39,4 +39,15 @@ def test_every_phase_is_one_the_swarm_knows(quick: bool) -> None:
     phases = [parse_phase(text) for text in [*texts, plan.listen(), plan.listen_beside_slow()]]
     names = {phase.name for phase in phases}
     assert names >= {"idle", "saturation", "pipelined", "rate_10000", "rate_40000", "actions", "storm", "fan_out"}
-    assert all(phase.s == plan.s for phase in phases if phase.kind in ("open", "closed", "listen"))
+    assert all(phase.s == plan.s for phase in phases if phase.kind in ("open", "closed"))
+
+
+@pytest.mark.parametrize(("quick", "messages"), [(True, 8), (False, 25)])
+def test_a_window_of_listening_is_whole_messages(quick: bool, messages: int) -> None:
+    plan = plan_for(quick=quick, file_limit=20_000)
+    for text in (plan.listen(), plan.listen_beside_slow()):
+        assert parse_phase(text).s * FANOUT_RATE == pytest.approx(messages)
+
+
+def test_fairness_is_looked_at_for_long_enough() -> None:
+    assert [parse_phase(plan_for(quick=quick, file_limit=20_000).fair(1_000)).s for quick in (True, False)] == [3, 5]

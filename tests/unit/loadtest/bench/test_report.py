@@ -21,6 +21,7 @@ GOOD = Row("latency p99 at 10,000/s †", "ms", "< 5 ms", 3.14159, 1.2345, True,
         (replace(GOOD, met=None, ratio=None), "latency p99 at 10000/s †, 3.14, ms, –, < 5 ms, –"),
         (replace(GOOD, generator=0.91), "latency p99 at 10000/s †, 3.14*, ms, 1.23, < 5 ms, yes"),
         (replace(GOOD, disturbed=True), "latency p99 at 10000/s †, 3.14!, ms, 1.23, < 5 ms, yes"),
+        (replace(GOOD, note="a, b"), "latency p99 at 10000/s †, 3.14, ms, 1.23, < 5 ms, yes (a b)"),
         (Row("board", "µs", "≤ 2 µs", note="later: none, yet"), "board, –, µs, –, ≤ 2 µs, later: none yet"),
     ],
 )
