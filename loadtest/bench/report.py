@@ -85,6 +85,10 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
             "‡ of `python -m tests.bench.flush_cost`: 10,000 players who are dirty all the time, without sockets; what"
             " their taps cost is subtracted."
         ),
+        (
+            "`GET /healthz` is asked from the generator's core, before everybody else there where that is permitted;"
+            " what it waited for that core all the same is said where it counts."
+        ),
         "What is called `at most` is the end of a histogram's bucket in `/metrics`.",
     ]
     told += said
