@@ -72,9 +72,10 @@ cdef class Connection(Outbox):
     cdef uint32_t interest  # what epoll is asked for
     cdef bint queued  # stands in the list of what is to be written
     cdef bint session_gone
+    cdef bint aborted
 
-    cdef int readable(self) except -1
-    cdef int handle(self, uint8_t* data, Py_ssize_t size) except -1
+    cdef int attend(self, uint32_t events) except -1
+    cdef int receive_once(self) except -1
     cdef int take_in(self, uint8_t* data, Py_ssize_t size) except -1
     cdef int take_message(self, message* found) except -1
     cdef bint answer_tap(self, const uint8_t* data, Py_ssize_t size) except -1
@@ -87,6 +88,8 @@ cdef class Connection(Outbox):
     cdef int await_events(self, uint32_t interest) except -1
     cdef int linger(self) except -1
     cdef int drop(self) except -1
+    cdef int close_descriptor(self) except -1
+    cdef int forget(self) except -1
     cdef int tell_gone(self) except -1
     cdef int deliver(self, bytes frame, bytes payload, key) except -1
 

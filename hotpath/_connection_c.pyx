@@ -4,6 +4,8 @@ Input is handled where it was received, answers are written where they are sent 
 TAP that may be answered at once. What is borrowed from the two buffers is used up before the next receive.
 """
 
+from hotpath._frame_codec_c import encode, encode_close
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
@@ -12,8 +14,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy
 
-from hotpath._frame_codec_c cimport BINARY, CLOSE, CONTROL_MAX_BYTES, PING, PONG, SERVER_HEADER_MAX_BYTES, TEXT
-from hotpath._frame_codec_c cimport write_close, write_header
+from hotpath._frame_codec_c cimport BINARY, CLOSE, PING, PONG, SERVER_HEADER_MAX_BYTES, TEXT, write_header
 from hotpath._outbox_c cimport Outbox
 from hotpath._tap_codec_c cimport TAPPED_MAX_BYTES, parse_tap, tap_frame
 from hotpath._websocket_c cimport NOTHING, VIOLATION, message, receive, release, rest, rules
@@ -43,18 +44,8 @@ cdef enum:
 
 
 cdef bytes framed(frame):
-    """A whole frame, header included."""
-    cdef bytes payload = (<str> frame).encode() if isinstance(frame, str) else frame
-    cdef uint8_t[SERVER_HEADER_MAX_BYTES] header
-    cdef Py_ssize_t size = write_header(header, TEXT if isinstance(frame, str) else BINARY, len(payload))
-    return PyBytes_FromStringAndSize(<char*> header, size) + payload
-
-
-cdef bytes close_frame(int code, const char* reason, Py_ssize_t size):
-    cdef uint8_t[2 + CONTROL_MAX_BYTES] frame
-    cdef Py_ssize_t payload_bytes = write_close(frame + 2, code, <const uint8_t*> reason, size)
-    write_header(frame, CLOSE, payload_bytes)
-    return PyBytes_FromStringAndSize(<char*> frame, 2 + payload_bytes)
+    """A whole frame, header included; str: a text frame."""
+    return encode(TEXT, frame.encode()) if isinstance(frame, str) else encode(BINARY, frame)
 
 
 cdef class Exchange:
@@ -95,7 +86,9 @@ cdef class Connection(Outbox):
 
     def abort(self):
         """Drop the socket without another word."""
-        self.drop()
+        self.aborted = True
+        if self.session is not None:  # else it is just being made
+            self.drop()
 
     def tick(self, uptime_ms):
         """The peer has had its time to close."""
@@ -117,36 +110,18 @@ cdef class Connection(Outbox):
 
     # From the socket
 
-    cdef int readable(self) except -1:
-        """Receive once."""
+    cdef int attend(self, uint32_t events) except -1:
+        """What epoll reports, or 0: go on with what an earlier round left. Receives and sends at most once."""
         cdef Exchange exchange = self.exchange
-        cdef ssize_t size
-        if self.phase == CLOSED or self.unhandled is not None:
-            return 0
-        size = recv(self.fd, exchange.input, IN_BYTES, MSG_DONTWAIT)
-        if size > 0:
-            exchange.received_bytes_total += size
-            if self.phase < LINGERING:
-                return self.handle(exchange.input, size)
-            self.discarded_bytes += size
-            return self.drop() if self.discarded_bytes > LINGER_BYTES else 0
-        elif size < 0 and errno in (EAGAIN, EINTR):
-            return 0
-        elif size == 0 and self.phase == OPEN:
-            self.end_input(b"")
-        elif size == 0 and self.phase == WRITING_LAST:
-            self.await_events(self.interest & ~EPOLLIN)  # the end of the stream would be told again and again
-        else:
-            self.drop()
-        return 0
-
-    cdef int handle(self, uint8_t* data, Py_ssize_t size) except -1:
-        """Handle input, if any, and send what waits; the out-buffer is empty before and after."""
-        cdef Exchange exchange = self.exchange
+        cdef bytes unhandled = self.unhandled
         try:
             exchange.current = self
-            if size:
-                self.take_in(data, size)
+            if not events and unhandled is not None:
+                self.unhandled = None
+                memcpy(exchange.input, PyBytes_AS_STRING(unhandled), PyBytes_GET_SIZE(unhandled))
+                self.take_in(exchange.input, PyBytes_GET_SIZE(unhandled))
+            elif events & ~EPOLLOUT and unhandled is None:
+                self.receive_once()
             exchange.current = None
             self.flush()
         except Exception as error:  # a bug in this connection must not reach the others
@@ -154,6 +129,22 @@ cdef class Connection(Outbox):
         finally:
             exchange.current, exchange.output_bytes = None, 0
         return 0
+
+    cdef int receive_once(self) except -1:
+        cdef Exchange exchange = self.exchange
+        cdef ssize_t size = recv(self.fd, exchange.input, IN_BYTES, MSG_DONTWAIT)
+        if size > 0:
+            exchange.received_bytes_total += size
+            if self.phase < LINGERING:
+                return self.take_in(exchange.input, size)
+            self.discarded_bytes += size
+            return self.drop() if self.discarded_bytes > LINGER_BYTES else 0
+        if size < 0:
+            return 0 if errno in (EAGAIN, EINTR) else self.drop()
+        if self.phase == LINGERING:
+            return self.drop()
+        self.await_events(self.interest & ~EPOLLIN)  # the end of the stream would be told again and again
+        return self.end_input(b"") if self.phase <= CLOSING else 0
 
     cdef int take_in(self, uint8_t* data, Py_ssize_t size) except -1:
         cdef Exchange exchange = self.exchange
@@ -204,19 +195,20 @@ cdef class Connection(Outbox):
         if found.kind == PING:
             return self.pong(found.data, found.size)
         if found.kind == CLOSE:
-            return self.end_input(close_frame(found.code, <const char*> found.data, found.size))
+            return self.end_input(encode_close(found.code, PyUnicode_DecodeUTF8(<char*> found.data, found.size, NULL)))
         if found.kind == VIOLATION:
-            return self.end_input(close_frame(found.code, found.reason, len(found.reason)))
+            return self.end_input(encode_close(found.code, found.reason.decode()))
         if found.kind == PONG or self.session_gone:
             return 0
         self.exchange.ran_python = True
+        session = self.session  # it may end its own connection
         try:
             if found.kind == BINARY:
-                self.session.receive(PyBytes_FromStringAndSize(<char*> found.data, found.size))
+                session.receive(PyBytes_FromStringAndSize(<char*> found.data, found.size))
             else:
-                self.session.receive_text(PyUnicode_DecodeUTF8(<char*> found.data, found.size, NULL))
+                session.receive_text(PyUnicode_DecodeUTF8(<char*> found.data, found.size, NULL))
         except Exception as error:  # a session's bug ends that session only
-            self.session.crashed(error)
+            session.crashed(error)
         return 0
 
     cdef int pong(self, const uint8_t* data, Py_ssize_t size) except -1:
@@ -228,15 +220,15 @@ cdef class Connection(Outbox):
         return 0
 
     cdef int end_input(self, bytes last_frame) except -1:
-        """Nothing counts any more that comes: write what is owed, then `last_frame`, then close."""
-        if self.phase == CLOSING:  # our own close frame is out: this is its answer
-            return self.linger()
+        """Nothing counts any more that comes: write what is owed, then `last_frame` (b"": none), then close."""
+        if self.phase == CLOSING:
+            last_frame = None  # our own is written already, though perhaps not sent
+        elif not last_frame and self.closing is not None:
+            last_frame = encode_close(*self.closing)
         self.phase, self.last_frame = WRITING_LAST, last_frame
-        if not last_frame:
-            self.await_events(self.interest & ~EPOLLIN)
         self.exchange.watch.watch(self, self.exchange.uptime_ms + CLOSE_MS)
-        self.tell_gone()
-        return self.changed()
+        self.changed()
+        return self.tell_gone()
 
     # To the socket
 
@@ -254,6 +246,8 @@ cdef class Connection(Outbox):
         cdef Py_ssize_t size
         cdef const char* text
         cdef bytes last
+        if self.phase == CLOSING or self.phase == WRITING_LAST and self.last_frame is None:
+            return 0  # nothing follows a close frame
         if self.ping_due:
             self.ping_due = False
             self.append(PING, NULL, 0)
@@ -283,10 +277,7 @@ cdef class Connection(Outbox):
         if self.phase == WRITING_LAST and self.last_frame:
             last, self.last_frame = self.last_frame, None
         elif self.phase == OPEN and self.closing is not None:
-            code, reason = self.closing
-            reason = reason.encode()
-            last = close_frame(code, PyBytes_AS_STRING(reason), len(reason))
-            self.phase = CLOSING
+            last, self.phase = encode_close(*self.closing), CLOSING
             self.exchange.watch.watch(self, self.exchange.uptime_ms + CLOSE_MS)
         return last
 
@@ -319,13 +310,13 @@ cdef class Connection(Outbox):
                 return self.await_events(self.interest | EPOLLOUT)
             self.unsent = None
         self.await_events(self.interest & ~EPOLLOUT)
-        if self.has_frames() or self.ping_due or self.pong_due is not None or self.last_frame:
-            self.changed()
-        elif self.phase == OPEN and self.closing is not None:
-            self.changed()
-        elif self.phase == WRITING_LAST:
+        if self.phase == WRITING_LAST and not (self.last_frame or self.has_frames()):
             # After an end of the stream there is nobody to tell; after a close frame, ours has to arrive.
             return self.linger() if self.last_frame is None else self.drop()
+        if self.has_frames() or self.last_frame or self.phase == OPEN and self.closing is not None:
+            self.changed()
+        elif self.phase == OPEN and (self.ping_due or self.pong_due is not None):
+            self.changed()
         return 0
 
     cdef int await_events(self, uint32_t interest) except -1:
@@ -346,19 +337,29 @@ cdef class Connection(Outbox):
         return self.tell_gone()
 
     cdef int drop(self) except -1:
-        """Close the descriptor."""
+        """Close the descriptor, and tell everyone: each, whatever the others do, when all here is as it will stay."""
         cdef Exchange exchange = self.exchange
         if self.phase == CLOSED:
             return 0
-        self.phase = CLOSED
-        close(self.fd)
-        exchange.table[self.fd] = NULL
-        exchange.connections -= 1
+        self.close_descriptor()
         try:
             self.tell_gone()
-            exchange.closed(self)
-        except Exception as error:  # the last thing it does; nobody else must suffer
+        except Exception as error:
             exchange.failed(self, error)
+        try:
+            exchange.closed(self)
+        except Exception as error:
+            exchange.failed(self, error)
+        return self.forget()
+
+    cdef int close_descriptor(self) except -1:
+        self.phase = CLOSED
+        close(self.fd)
+        self.exchange.table[self.fd] = NULL
+        self.exchange.connections -= 1
+        return 0
+
+    cdef int forget(self) except -1:
         self.discard()
         self.unsent = self.unhandled = None
         self.session = self.exchange = None

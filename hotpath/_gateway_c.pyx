@@ -2,19 +2,15 @@
 
 from collections import deque
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_INCREF, PyObject
 from libc.errno cimport errno
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 from libc.stdlib cimport realloc
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from hotpath._connection_c cimport (
     EPOLL_CTL_ADD,
-    EPOLLERR,
-    EPOLLHUP,
     EPOLLIN,
-    EPOLLOUT,
     IN_BYTES,
     Connection,
     Exchange,
@@ -95,7 +91,7 @@ cdef class Gateway(Exchange):
         return self.epoll
 
     def adopt(self, int fd, open_session, peer, bytes received not None):
-        """Take over a socket behind its opening handshake."""
+        """Take over a socket behind its opening handshake; from here on it is closed here, whatever happens."""
         cdef Connection connection = Connection.__new__(Connection)
         cdef PyObject** table
         cdef int capacity = max(256, 2 * self.capacity, fd + 1)
@@ -112,11 +108,19 @@ cdef class Gateway(Exchange):
         if epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &event) < 0:
             raise OSError(errno, "a socket cannot be watched")
         connection.fd, connection.interest, connection.exchange, connection.peer = fd, EPOLLIN, self, peer
-        connection.session = open_session(connection, connection.abort)
-        connection.seat = getattr(connection.session, "seat", None)
         Py_INCREF(connection)
         self.table[fd] = <PyObject*> connection
         self.connections += 1
+        try:
+            connection.session = open_session(connection, connection.abort)
+        except BaseException:
+            connection.close_descriptor()
+            connection.forget()
+            raise
+        connection.seat = getattr(connection.session, "seat", None)
+        if connection.aborted:
+            connection.drop()
+            return connection
         if received:
             connection.unhandled = received
             self.to_resume.append(connection)
@@ -129,7 +133,11 @@ cdef class Gateway(Exchange):
 
     def publish(self, bytes payload not None, connections, key=None):
         """Send one frame to many, some of them in every round."""
-        self._publications.append((framed(payload), payload, key, iter(connections)))
+        cdef list receivers = list(connections)
+        for receiver in receivers:
+            if not isinstance(receiver, Connection):
+                raise TypeError(f"a connection of a gateway is wanted, not {receiver!r}")
+        self._publications.append((framed(payload), payload, key, iter(receivers)))
         self.ring()
 
     def serve(self, int64_t wait_us, int64_t work_us):
@@ -190,32 +198,31 @@ cdef class Gateway(Exchange):
         """One round: how many sockets it served. What it does not come to stays for the next."""
         cdef Connection connection
         cdef list some
-        cdef bytes unhandled
         cdef int first = self._at
         cdef int served
         while self._at < self._ready:
             self._look_ahead()
             self._at += 1
             self._handle_event(self._events[self._at - 1].data.fd, self._events[self._at - 1].events)
-            if (self._at - first) % EVENTS_PER_LOOK == 0 and monotonic_us() >= until_us:
+            if (self.ran_python or (self._at - first) % EVENTS_PER_LOOK == 0) and monotonic_us() >= until_us:
                 break
         served = self._at - first
-        if self.to_resume:
-            some, self.to_resume = self.to_resume, []
-            for connection in some:
-                unhandled, connection.unhandled = connection.unhandled, None
-                if unhandled is not None and connection.exchange is not None:
-                    memcpy(self.input, PyBytes_AS_STRING(unhandled), PyBytes_GET_SIZE(unhandled))
-                    connection.handle(self.input, PyBytes_GET_SIZE(unhandled))
-            served += <int> len(some)
+        some, self.to_resume = self.to_resume, []
+        for number, connection in enumerate(some, 1):
+            if connection.exchange is not None:
+                connection.attend(0)
+            served += 1
+            if monotonic_us() >= until_us:
+                self.to_resume = some[number:] + self.to_resume
+                break
         if self._publications:
             served += self._deliver_some()
         if self.to_write:
             some, self.to_write = self.to_write[:WRITES_AT_ONCE], self.to_write[WRITES_AT_ONCE:]
             for connection in some:
                 connection.queued = False
-                if connection.exchange is not None:
-                    connection.handle(NULL, 0)
+                if connection.exchange is not None and connection.unhandled is None:
+                    connection.attend(0)
             served += <int> len(some)
         return served
 
@@ -245,11 +252,8 @@ cdef class Gateway(Exchange):
             read(self.bell, &rings, sizeof(rings))
             self.rung = False
         elif fd < self.capacity and self.table[fd] != NULL:  # else it was dropped in this very round
-            connection = <Connection> self.table[fd]
-            if events & EPOLLOUT:
-                connection.handle(NULL, 0)
-            if events & (EPOLLIN | EPOLLHUP | EPOLLERR):
-                connection.readable()
+            connection = <Connection> self.table[fd]  # a reference of ours: the table's goes if it is dropped
+            connection.attend(events)
         return 0
 
     cdef int _deliver_some(self) except -1:

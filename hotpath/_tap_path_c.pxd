@@ -52,6 +52,7 @@ cdef class Seat:
     cdef Gate _gate
     cdef object _actor
     cdef object _session
+    cdef object _raised  # the actor whose level a tap raised, until that is announced
     cdef Notices _notices
     cdef bint _noticed
     cdef uint32_t _durable_seq

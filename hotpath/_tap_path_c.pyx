@@ -159,6 +159,8 @@ cdef class Seat:
         if seq > line.cursor.applied_seq and not line.state.awaiting_flush:
             self._actor.touched()
         size = line.write_answer(seq, count, now_ms, out)
+        if line.state.level != self._level:
+            self._raised = self._actor  # kept until it is announced, whatever becomes of the socket
         self.told_seq = line.cursor.durable_seq
         return size
 
@@ -176,7 +178,7 @@ cdef class Seat:
                 prefetch(<char*> <void*> self._line.state + i)
 
     cdef int announce(self, int64_t now_ms) except -1:
-        cdef TapLine line = self._line
-        if line is not None and line.state.level != self._level:
-            self._actor.announce_levels(self._level, now_ms)
+        if self._raised is not None:
+            actor, self._raised = self._raised, None
+            actor.announce_levels(self._level, now_ms)
         return 0

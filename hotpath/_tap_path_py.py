@@ -167,6 +167,7 @@ class Seat:
         "_line",
         "_noticed",
         "_notices",
+        "_raised",
         "_session",
         "blocked",
         "heard_ms",
@@ -183,6 +184,7 @@ class Seat:
         #: What the lineage waits for (go back N): `(seq, error)` of the operation that must come again, or None.
         self.blocked: tuple[int, Any] | None = None
         self._level = 0
+        self._raised: TapActor | None = None
         self._durable_seq = 0
         self._notices = notices
         self._noticed = False
@@ -247,10 +249,13 @@ class Seat:
         if seq > line.cursor.applied_seq and not line.state.awaiting_flush:
             self._actor.touched()
         frame = line.answer(seq, count, now_ms)
+        if line.state.level != self._level:
+            self._raised = self._actor  # kept until it is announced, whatever becomes of the socket
         self.told_seq = line.cursor.durable_seq
         return frame
 
     def announce_levels(self, now_ms: int) -> None:
         """Announce what the last tap reached; to be called behind its frame."""
-        if self._line is not None and self._actor is not None and self._line.state.level != self._level:
-            self._actor.announce_levels(self._level, now_ms)
+        actor, self._raised = self._raised, None
+        if actor is not None:
+            actor.announce_levels(self._level, now_ms)

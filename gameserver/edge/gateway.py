@@ -20,7 +20,7 @@ import trio
 
 from gameserver.edge.handshake import MAX_HEAD_BYTES, Handshake
 from gameserver.edge.terms import SocketSession
-from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, Host
+from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, MAX_REFUSALS, Host
 from gameserver.logs import get_logger
 from hotpath.connection import Connection
 from hotpath.gateway import Gateway
@@ -31,7 +31,6 @@ ACCEPTS_AT_ONCE = 64
 ACCEPT_PAUSE_S = 0.1  #: when the machine has no descriptor or memory left
 EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 LINGER_S = 1.0
-MAX_REFUSALS = 1_024  #: who is refused beyond it gets no answer
 LINGER_BYTES = 1 << 16
 
 log = get_logger(__name__)
@@ -77,12 +76,16 @@ class GatewayTransport:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self._serve)
+                with self._accepting:
+                    async with trio.open_nursery() as accepting:
+                        for each in listening:
+                            each.setblocking(False)
+                            with contextlib.suppress(OSError):  # accepted ones inherit it; not every family has it
+                                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                            accepting.start_soon(self._accept, each)
+                        task_status.started()
                 for each in listening:
-                    each.setblocking(False)
-                    with contextlib.suppress(OSError):  # what is accepted inherits it; not every family has it
-                        each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                    nursery.start_soon(self._accept, each)
-                task_status.started()
+                    each.close()
         finally:
             for connection in self._gateway.open_connections():
                 connection.abort()
@@ -137,21 +140,17 @@ class GatewayTransport:
                 return served > 0
 
     async def _accept(self, listening: socket.socket) -> None:
-        with self._accepting:
-            while True:
-                await trio.lowlevel.wait_readable(listening)
-                try:
-                    for _ in range(ACCEPTS_AT_ONCE):
-                        self._welcome(*listening.accept())
-                except BlockingIOError:
-                    pass
-                except OSError as error:
-                    if error.errno in EXHAUSTED:
-                        log.error("connections cannot be taken just now", reason=error.strerror)  # noqa: TRY400
-                        await trio.sleep(ACCEPT_PAUSE_S)
-        with contextlib.suppress(OSError):
-            trio.lowlevel.notify_closing(listening)
-        listening.close()
+        while True:
+            await trio.lowlevel.wait_readable(listening)
+            try:
+                for _ in range(ACCEPTS_AT_ONCE):
+                    self._welcome(*listening.accept())
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                if error.errno in EXHAUSTED:
+                    log.error("connections cannot be taken just now", reason=error.strerror)  # noqa: TRY400
+                    await trio.sleep(ACCEPT_PAUSE_S)
 
     def _welcome(self, client: socket.socket, address: tuple[Any, ...]) -> None:
         """A connection was accepted: judge its request if it is there, else leave it to a task."""
@@ -162,10 +161,17 @@ class GatewayTransport:
             client.close()
             return
         handshake = Handshake(self._host.terms, refusal)
+        answer = None
         try:
             answer = handshake.receive(client.recv(MAX_HEAD_BYTES))
         except OSError:
-            answer = None
+            pass  # nothing is there yet
+        except Exception as error:  # noqa: BLE001 - one handshake's bug must not end the others
+            self._host.failed(error)
+            client.close()
+            if refusal is None:
+                self._host.admission.release(peer, opened=False)
+            return
         if answer is not None and handshake.accepted:
             self._adopt(client, peer, handshake, answer)
         else:
@@ -175,17 +181,19 @@ class GatewayTransport:
 
     def _adopt(self, client: socket.socket, peer: str, handshake: Handshake, answer: bytes) -> None:
         """The handshake succeeded: from here on the socket is the gateway's."""
+        admission = self._host.admission
         try:
             client.send(answer)  # a new socket's buffer takes it whole
-            self._gateway.adopt(client.fileno(), self._host.open_session, peer, handshake.surplus)
-        except Exception as error:  # noqa: BLE001 - one connection's bug must not reach the others
+        except OSError:
             client.close()
-            self._host.admission.release(peer, opened=False)
-            if not isinstance(error, OSError):
-                self._host.failed(error)
-        else:
-            client.detach()
-            self._host.admission.opened()
+            admission.release(peer, opened=False)
+            return
+        admission.opened()
+        try:
+            self._gateway.adopt(client.detach(), self._host.open_session, peer, handshake.surplus)
+        except Exception as error:  # noqa: BLE001 - one connection's bug must not reach the others
+            admission.release(peer, opened=True)
+            self._host.failed(error)
 
     async def _shake_hands(
         self, client: socket.socket, peer: str, handshake: Handshake, answer: bytes | None, admitted: bool

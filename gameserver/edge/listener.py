@@ -28,6 +28,7 @@ from gameserver.wire.ops import CloseCode
 from hotpath.outbox import Outbox
 
 BACKLOG = 4_096
+SEND_BUFFER_BYTES = 65_536  #: the kernel's; left to itself it keeps megabytes for a peer that does not read
 DRAIN_BATCH = 500  #: sessions told to go at once …
 DRAIN_PAUSE_S = 0.1  #: … this far apart
 RECONNECT_WITHIN_MS = 3_000  #: clients come back at a random moment within this
@@ -169,7 +170,9 @@ async def open_port(host: str, port: int, variable: str) -> list[trio.SocketList
         OperatorError: the port is taken, or the address is not ours.
     """
     try:
-        return await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+        listeners = await trio.open_tcp_listeners(port, host=host, backlog=BACKLOG)
+        for listener in listeners:  # accepted sockets inherit it
+            listener.socket.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_SNDBUF, SEND_BUFFER_BYTES)
     except OSError as error:
         causes = error.__cause__.exceptions if isinstance(error.__cause__, BaseExceptionGroup) else [error.__cause__]
         codes = {cause.errno for cause in (error, *causes) if isinstance(cause, OSError)}
@@ -180,3 +183,4 @@ async def open_port(host: str, port: int, variable: str) -> list[trio.SocketList
         else:
             sentence = f"cannot listen on {host} port {port} ({error.strerror or error}); check the address."
         raise OperatorError(sentence) from None
+    return listeners

@@ -58,6 +58,7 @@ class Session:
         "_cell",
         "_ended_ms",
         "_greeted",
+        "_pinged_ms",
         "_session_id",
         "_shared",
         "_strikes",
@@ -87,7 +88,7 @@ class Session:
         self._tokens: tuple[str, str] | None = None
         self._strikes = 0
         self._window: SlidingWindow | None = None
-        self._ended_ms = 0
+        self._ended_ms = self._pinged_ms = 0
         shared.watch.watch(self, uptime_ms + HELLO_DEADLINE_S * 1_000)
 
     # What the transport tells it
@@ -351,15 +352,14 @@ class Session:
 
     def _tick_live(self, uptime_ms: int) -> int:
         seat = self.seat
-        silence_ms = seat.heard_ms + PING_AFTER_S * 1_000
-        due_ms = silence_ms + PONG_WITHIN_S * 1_000
+        due_ms = seat.heard_ms + PING_AFTER_S * 1_000
         if uptime_ms >= due_ms:
-            self._abort()
-        elif uptime_ms < silence_ms:
-            due_ms = silence_ms
-        elif not seat.pinged:
-            seat.pinged = True
-            self.outbox.ping()
+            if not seat.pinged:  # also after a pause of ours: nobody is given up unasked
+                seat.pinged, self._pinged_ms = True, uptime_ms
+                self.outbox.ping()
+            due_ms = self._pinged_ms + PONG_WITHIN_S * 1_000
+            if uptime_ms >= due_ms:
+                self._abort()
         if grace_until_ms := self.outbox.grace_until_ms:
             if uptime_ms >= grace_until_ms:
                 self._too_slow()

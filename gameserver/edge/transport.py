@@ -12,6 +12,7 @@ from gameserver.edge.surroundings import Watch
 from gameserver.edge.terms import OpenSession, SocketSession, Terms
 
 HANDSHAKE_DEADLINE_S = 5
+MAX_REFUSALS = 64  #: connections that are refused and wait for their answer; beyond it there is none, only a close
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class Transport(Protocol):
 
         Args:
             frame: the payload of a binary message.
-            sessions: of open sockets; asked for one after the other, as the deliveries proceed.
+            sessions: of open sockets, as they are now.
             key: of a conflated frame: for whoever is behind, only the latest with this key waits; None = lossless.
         """
         ...

@@ -278,7 +278,7 @@ async def test_a_peer_that_does_not_even_pong_is_dropped() -> None:
             while not all(session.seat.pinged for session in game.listener._sessions):
                 await trio.lowlevel.checkpoint()
         assert game.listener.statistics().live == 1
-        game.clock.advance(10_000)
+        game.clock.advance(10_200)
         await live_count(game, 0)
         assert game.counters.goodbyes_total == 0
         client.socket._stream_lock.release()
