@@ -22,7 +22,7 @@ def build(loaded: LoadedPlayer) -> PlayerActor:
         tally=Tally(),
         clock=ManualClock(),
         mark_dirty=database.mark_dirty,
-        dropped=lambda public_id, reason: None,  # noqa: ARG005 - nobody drops it here
+        dropped=lambda *_: None,  # nobody drops it here
     )
 
 
