@@ -20,7 +20,7 @@ import wsproto
 from wsproto.frame_protocol import CloseReason, FrameProtocol
 
 from gameserver.edge.terms import OpenSession, SocketSession, Terms, Upgrade
-from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, Host
+from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, MAX_REFUSALS, Host
 from gameserver.edge.upgrade import Refusal
 from gameserver.wire.ops import CloseCode
 from hotpath.outbox import Outbox
@@ -108,6 +108,7 @@ class PortableTransport:
         self._host = host
         self._tls = tls
         self._accepting = trio.CancelScope()
+        self._refusals = 0  #: connections that were not admitted and wait for their answer
 
     async def run(
         self, sockets: Sequence[trio.SocketListener], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -162,12 +163,17 @@ class PortableTransport:
             await trio.aclose_forcefully(stream)
             return
         refusal = host.admission.admit(peer)
+        if refusal is not None and self._refusals >= MAX_REFUSALS:
+            await trio.aclose_forcefully(stream)
+            return
+        self._refusals += refusal is not None
         connection = Connection(stream, open_session, host.terms, refusal)
         try:
             await connection.serve()
         except* Exception as errors:  # noqa: BLE001 - one connection's bug must not reach the others
             host.failed(errors)
         finally:
+            self._refusals -= refusal is not None
             if refusal is None:
                 host.admission.release(peer, opened=opened)
             if connection.session is not None:

@@ -12,6 +12,7 @@ from gameserver.edge.surroundings import Watch
 from gameserver.edge.terms import OpenSession, SocketSession, Terms
 
 HANDSHAKE_DEADLINE_S = 5
+MAX_REFUSALS = 64  #: answered at once; who is refused beyond it gets no answer
 
 
 @dataclass(frozen=True, slots=True)
