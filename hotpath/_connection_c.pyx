@@ -76,10 +76,7 @@ cdef class Exchange:
 
 
 cdef class Connection(Outbox):
-    """One socket: also the outbox of its session."""
-
-    def __init__(self):
-        raise TypeError("a gateway makes its connections")
+    """One socket, made by a gateway: also the outbox of its session."""
 
     def __dealloc__(self):
         release(&self.receiver)
@@ -139,10 +136,8 @@ cdef class Connection(Outbox):
                 return self.take_in(exchange.input, size)
             self.discarded_bytes += size
             return self.drop() if self.discarded_bytes > LINGER_BYTES else 0
-        if size < 0:
-            return 0 if errno in (EAGAIN, EINTR) else self.drop()
-        if self.phase == LINGERING:
-            return self.drop()
+        if size < 0 or self.phase == LINGERING:
+            return 0 if size < 0 and errno in (EAGAIN, EINTR) else self.drop()
         self.await_events(self.interest & ~EPOLLIN)  # the end of the stream would be told again and again
         return self.end_input(b"") if self.phase <= CLOSING else 0
 
@@ -396,5 +391,9 @@ cdef class Connection(Outbox):
         else:
             self.conflate(key, payload)
         self.exchange.ran_python = True
-        self.session.check_pace()
+        session = self.session
+        try:
+            session.check_pace()
+        except Exception as error:  # a session's bug ends that session only
+            session.crashed(error)
         return 0

@@ -14,7 +14,7 @@ class Gateway:
         clock: GatewayClock,
         watch: Any,
         closed: Callable[[Connection], None],
-        failed: Callable[[Connection, Exception], None],
+        failed: Callable[[Connection | None, Exception], None],
         max_message_bytes: int,
     ) -> None: ...
     @property

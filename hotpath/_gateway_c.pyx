@@ -133,11 +133,7 @@ cdef class Gateway(Exchange):
 
     def publish(self, bytes payload not None, connections, key=None):
         """Send one frame to many, some of them in every round."""
-        cdef list receivers = list(connections)
-        for receiver in receivers:
-            if not isinstance(receiver, Connection):
-                raise TypeError(f"a connection of a gateway is wanted, not {receiver!r}")
-        self._publications.append((framed(payload), payload, key, iter(receivers)))
+        self._publications.append((framed(payload), payload, key, iter(connections)))
         self.ring()
 
     def serve(self, int64_t wait_us, int64_t work_us):
@@ -261,14 +257,15 @@ cdef class Gateway(Exchange):
         cdef Connection connection
         while self._publications and left:
             frame, payload, key, connections = self._publications[0]
-            for connection in connections:
-                try:
+            try:
+                for connection in connections:
                     connection.deliver(frame, payload, key)
-                except Exception as error:  # a bug in this connection must not reach the others
-                    connection.crashed(error)
-                left -= 1
-                if not left:
-                    break
-            else:
+                    left -= 1
+                    if not left:
+                        break
+                else:
+                    self._publications.popleft()
+            except Exception as error:  # of whoever published: its collection broke, or holds what is no connection
                 self._publications.popleft()
+                self.failed(None, error)
         return DELIVERIES_AT_ONCE - left

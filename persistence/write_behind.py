@@ -291,12 +291,13 @@ class WriteBehind:
         error: Exception,
     ) -> None:
         """Nothing of the batch was committed: find the one to blame, and write the others."""
-        self._unsettled.discard(number)
         if len(batch) > 1:
             half = len(batch) // 2
             await self._write(lane, players[:half], batch[:half])
             await self._write(lane, players[half:], batch[half:])
+            self._unsettled.discard(number)  # not before: its changes wait in memory until the halves have them
             return
+        self._unsettled.discard(number)
         [player], [writes] = players, batch
         self._rejected += 1
         log.error("the writes of player %d are refused: %s", writes.player_id, error, exc_info=error)

@@ -71,7 +71,7 @@ class Actor(Protocol):
         ...
 
     def expel(self, reason: str) -> None:
-        """The state will be loaded anew: tell everyone attached to resynchronise."""
+        """The state will be loaded anew: tell everyone attached to resynchronise, and write nothing more."""
         ...
 
 

@@ -49,12 +49,13 @@ class PlayerActor:
         tally: counts what all players of the node do.
         clock: the present, for flushes; turns are told theirs.
         mark_dirty: called when there is something to write; cheap and idempotent.
-        dropped: called with (public id, reason) when the state in memory must not be used any more.
+        dropped: called with (public id, reason, this actor) when the state in memory must not be used any more.
     """
 
     __slots__ = (
         "_clock",
         "_dropped",
+        "_expelled",
         "_feed",
         "_grants",
         "_journal",
@@ -78,7 +79,7 @@ class PlayerActor:
         tally: Tally,
         clock: Clock,
         mark_dirty: "Callable[[PlayerActor], None]",
-        dropped: Callable[[UUID, str], None],
+        dropped: "Callable[[UUID, str, PlayerActor], None]",
     ) -> None:
         now_ms = clock.now_ms()
         self.player_id = loaded.id
@@ -91,6 +92,7 @@ class PlayerActor:
         self._clock = clock
         self._mark_dirty = mark_dirty
         self._dropped = dropped
+        self._expelled = False
         self._origins: list[Origin] = []
         self._lineages = {lineage: Lineage(seq) for lineage, seq in loaded.cursors.items()}
         self._feed = Feed(loaded.owner_epoch)
@@ -125,7 +127,11 @@ class PlayerActor:
         )
 
     def expel(self, reason: str) -> None:
-        """Tell every socket to resynchronise; its state here is not used any more."""
+        """Tell every socket to resynchronise; its state here is not used any more, and nothing more of it is written.
+
+        Write-behind may still know it as dirty: what it goes by has been refused, or the next activation has it.
+        """
+        self._expelled = True
         for origin in list(self._origins):
             origin.detached()
             origin.goodbye(CloseCode.RESYNC, reason)
@@ -152,8 +158,10 @@ class PlayerActor:
     # What the write-behind asks of it
 
     def take_writes(self) -> PlayerWrites | None:
-        """Everything since the last call, to be committed whole; None when there is nothing."""
+        """Everything since the last call, to be committed whole; None when there is nothing, or it was expelled."""
         self.state.awaiting_flush = False  # first: if this call breaks, the next change asks for another
+        if self._expelled:
+            return None
         return self._journal.take(self.state, self._clock, self.releasing)
 
     #: `writes` are in the database: their cursors know, and whoever is attached there. No frame of Python for each.
@@ -161,12 +169,12 @@ class PlayerActor:
 
     def fenced(self) -> None:
         """Another owner claimed the player: nothing of this state may be written any more."""
-        self._dropped(self.public_id, "the player is served elsewhere now")
+        self._dropped(self.public_id, "the player is served elsewhere now", self)
 
     def rejected(self, writes: PlayerWrites, error: Exception) -> None:
         """PostgreSQL refused `writes` for good: what it holds is the truth, not this state."""
         log.error("the database refused a player's writes", player=self.player_id, writes=repr(writes), exc_info=error)
-        self._dropped(self.public_id, "the last operations could not be kept")
+        self._dropped(self.public_id, "the last operations could not be kept", self)
 
     # Turns
 

@@ -5,10 +5,13 @@ from uuid import UUID
 
 from gameserver.actors.player import PlayerActor
 from gameserver.errors import Unavailable, WireError
+from gameserver.logs import get_logger
 from persistence.errors import DatabaseUnavailable
 from persistence.records import LoadedPlayer, OwnedElsewhere
 
-RETRY_MS = 1_000  #: what peers are told while the database is away
+RETRY_MS = 1_000  #: what peers are told while the database is away, or this player's row cannot be understood
+
+log = get_logger(__name__)
 
 #: Claims players by public id; who does not exist is absent.
 Claim = Callable[[Sequence[UUID]], Awaitable[Sequence[LoadedPlayer | OwnedElsewhere]]]
@@ -41,7 +44,7 @@ class PlayerLoader:
         self._build = build
 
     async def load(self, public_ids: Sequence[UUID]) -> Mapping[UUID, PlayerActor | WireError]:
-        """Claim and build; players that do not exist are absent.
+        """Claim and build; players that do not exist are absent, one that cannot be built is refused alone.
 
         Raises:
             Unavailable: the database is away; nothing was claimed, or it is claimed again with the next try.
@@ -51,6 +54,13 @@ class PlayerLoader:
         except DatabaseUnavailable:
             raise Unavailable("the database is away", retry_after_ms=RETRY_MS) from None
         return {
-            player.public_id: Moved(player.url) if isinstance(player, OwnedElsewhere) else self._build(player)
+            player.public_id: Moved(player.url) if isinstance(player, OwnedElsewhere) else self._build_one(player)
             for player in found
         }
+
+    def _build_one(self, player: LoadedPlayer) -> PlayerActor | WireError:
+        try:
+            return self._build(player)
+        except Exception:  # what one row holds, or a bug in it, must not refuse the thousand loaded with it
+            log.exception("a player cannot be built from what was loaded", player=player.id)
+            return Unavailable("this player cannot be loaded just now", retry_after_ms=RETRY_MS)

@@ -121,15 +121,15 @@ class Registry(Generic[K, A]):
         cell = self._cells.get(key)
         return cell.actor if cell is not None and cell.phase is Phase.ACTIVE else None
 
-    def discard(self, key: K, reason: str) -> None:
+    def discard(self, key: K, reason: str, actor: A) -> None:
         """The actor's state is no longer ours or no longer right: expel who is attached, drop it unwritten.
 
-        What is stashed goes to a new activation, which loads the truth from the database.
+        What is stashed goes to a new activation, which loads the truth from the database. An actor that is not there
+        any more is no reason to harm the one that is.
         """
         cell = self._cells.get(key)
-        if cell is None or cell.actor is None:
+        if cell is None or cell.actor is not actor:
             return
-        actor = cell.actor
         stash = self._drop(cell)
         actor.expel(reason)
         self._replay(cell, stash)
@@ -199,7 +199,8 @@ class Registry(Generic[K, A]):
             await cell.drain()
         except Exception:  # a turn's bug is contained in its turn; this is a bug in how its sender is told
             log.exception("an actor's mailbox crashed", actor=str(cell.key))
-            self.discard(cell.key, "the server failed")
+            if cell.actor is not None:
+                self.discard(cell.key, "the server failed", cell.actor)
 
     async def _load_forever(self) -> None:
         wait_s = MIN_WAIT_S

@@ -223,7 +223,7 @@ class GatewayTransport:
         self._host.admission.release(connection.peer, opened=True)
         self._host.closed(connection.session)
 
-    def _failed(self, connection: Connection, error: Exception) -> None:
+    def _failed(self, connection: Connection | None, error: Exception) -> None:
         del connection
         self._host.failed(error)
 

@@ -20,7 +20,7 @@ import wsproto
 from wsproto.frame_protocol import CloseReason, FrameProtocol
 
 from gameserver.edge.terms import OpenSession, SocketSession, Terms, Upgrade
-from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, Host
+from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, MAX_REFUSALS, Host
 from gameserver.edge.upgrade import Refusal
 from gameserver.wire.ops import CloseCode
 from hotpath.outbox import Outbox
@@ -29,7 +29,7 @@ CLOSE_DEADLINE_S = 2  #: for what is still owed, and for the peer's half of the 
 LINGER_S = 1
 LINGER_BYTES = 1 << 20
 RECEIVE_BYTES = 1 << 16
-#: Received without a whole message: empty fragments could otherwise be gathered for ever. This much beside …
+#: Received for one message that has not ended: empty fragments could otherwise be gathered for ever. This much beside …
 UNFINISHED_BYTES = 1 << 20
 #: … a message of the greatest length, each byte of which may come in a fragment with a head of six.
 BYTES_PER_FRAGMENTED_BYTE = 7
@@ -108,6 +108,7 @@ class PortableTransport:
         self._host = host
         self._tls = tls
         self._accepting = trio.CancelScope()
+        self._refusals = 0  #: connections that were not admitted and wait for their answer
 
     async def run(
         self, sockets: Sequence[trio.SocketListener], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
@@ -162,12 +163,17 @@ class PortableTransport:
             await trio.aclose_forcefully(stream)
             return
         refusal = host.admission.admit(peer)
+        if refusal is not None and self._refusals >= MAX_REFUSALS:
+            await trio.aclose_forcefully(stream)
+            return
+        self._refusals += refusal is not None
         connection = Connection(stream, open_session, host.terms, refusal)
         try:
             await connection.serve()
         except* Exception as errors:  # noqa: BLE001 - one connection's bug must not reach the others
             host.failed(errors)
         finally:
+            self._refusals -= refusal is not None
             if refusal is None:
                 host.admission.release(peer, opened=opened)
             if connection.session is not None:
@@ -235,7 +241,7 @@ class Connection:
                         socket = await self._shake_hands(reading, handshake)
                     if socket is not None:
                         self.session = session = self._open_session(Outbox(self._wake), self._scope.cancel)
-                        self._held.on_bytes = self._heard
+                        self._held.on_bytes = functools.partial(self._heard, socket)
                         writing.start_soon(self._write, session, writing.cancel_scope)
                         await self._read(socket, session)
                     reading.cancel_scope.cancel()
@@ -316,9 +322,12 @@ class Connection:
         with contextlib.suppress(*QUIET), trio.move_on_after(CLOSE_DEADLINE_S):
             await self._held.write(data)
 
-    def _heard(self, count_bytes: int) -> None:
+    def _heard(self, socket: trio_websocket.WebSocketConnection, count_bytes: int) -> None:
         assert self.session is not None
         self.session.heard()
+        # What came before has been parsed. With no fragment kept of it, it was control frames, and nothing grows.
+        if not socket._message_parts:  # noqa: SLF001 - no public name for it
+            self._unfinished_bytes = 0
         self._unfinished_bytes += count_bytes
         if self._unfinished_bytes > self._max_unfinished_bytes:
             self.session.close(CloseCode.TOO_BIG, "a message without an end")

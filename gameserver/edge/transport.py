@@ -61,7 +61,7 @@ class Transport(Protocol):
 
         Args:
             frame: the payload of a binary message.
-            sessions: of open sockets, as they are now.
+            sessions: of open sockets; asked for one after the other, as the deliveries proceed, so give it a copy.
             key: of a conflated frame: for whoever is behind, only the latest with this key waits; None = lossless.
         """
         ...

@@ -137,7 +137,7 @@ class Crowd:
                 at = (at + 1) % len(self._sockets)
             self.taps_total += count
 
-    def _drop(self, _public_id: UUID, reason: str) -> None:
+    def _drop(self, _public_id: UUID, reason: str, _actor: PlayerActor) -> None:
         self.dropped.append(reason)
 
 

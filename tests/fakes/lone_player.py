@@ -25,7 +25,7 @@ class LonePlayer:
         self.clock = ManualClock()
         self.database = database or PlayerDatabase()
         self.row = row or self.database.add(generation=1, **columns)
-        self.dropped: list[tuple[UUID, str]] = []
+        self.dropped: list[tuple[UUID, str, PlayerActor]] = []
         self.raised: list[Exception] = []
         self.actor = self.load()
 
@@ -37,7 +37,7 @@ class LonePlayer:
             tally=Tally(),
             clock=self.clock,
             mark_dirty=self.database.mark_dirty,
-            dropped=lambda public_id, reason: self.dropped.append((public_id, reason)),
+            dropped=lambda *what: self.dropped.append(what),
         )
         return self.actor
 

@@ -76,7 +76,7 @@ class LoneSession:
             tally=Tally(),
             clock=self.clock,
             mark_dirty=self.database.mark_dirty,
-            dropped=lambda public_id, reason: actor.expel(reason),  # noqa: ARG005 - only one player is here
+            dropped=lambda _public_id, reason, dropped: dropped.expel(reason),
         )
         self.cell.activate(actor)
         return actor

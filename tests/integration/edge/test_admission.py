@@ -1,5 +1,6 @@
 """Who may connect, over a real socket: 503 over a limit, and nothing left of those who came and went."""
 
+import contextlib
 import os
 import resource
 
@@ -9,7 +10,7 @@ import trio
 import trio.lowlevel
 import trio.testing
 
-from gameserver.edge import gateway
+from gameserver.edge import gateway, portable
 from gameserver.edge.admission import Admission
 from gameserver.edge.heartbeat import Heartbeat
 from tests.fakes.game_client import connect
@@ -58,6 +59,31 @@ async def test_who_is_refused_and_says_nothing_is_dropped_in_time(monkeypatch: p
         await trio.open_tcp_stream("127.0.0.1", game.port) as stream,
     ):
         assert await converse(stream, b"") == b""
+
+
+async def is_answered(game: LoopbackGame) -> bool:
+    """Whether one more handshake gets any answer."""
+    async with await trio.open_tcp_stream("127.0.0.1", game.port) as stream:
+        with contextlib.suppress(trio.BrokenResourceError):
+            return await converse(stream, request()) != b""
+    return False
+
+
+async def test_not_more_than_so_many_who_are_refused_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for transport in (gateway, portable):
+        monkeypatch.setattr(transport, "MAX_REFUSALS", 2)
+    async with (
+        loopback_game(admission=admission(sockets=0)) as game,
+        await trio.open_tcp_stream("127.0.0.1", game.port),
+    ):
+        async with await trio.open_tcp_stream("127.0.0.1", game.port):
+            with trio.fail_after(5):
+                while game.admission.statistics().refused_full_total < 2:
+                    await trio.lowlevel.checkpoint()
+            assert not await is_answered(game)
+        with trio.fail_after(5):  # one of them has gone
+            while not await is_answered(game):
+                pass
 
 
 @pytest.mark.slow

@@ -135,6 +135,17 @@ async def test_a_message_that_never_ends_is_1009() -> None:
         assert close_codes(await raw.frames()) == [1009]
 
 
+async def test_control_frames_between_messages_are_no_message_without_an_end() -> None:
+    async with loopback_game() as game, await trio.open_tcp_stream("127.0.0.1", game.port) as stream:
+        raw = await live(game, stream)
+        pong = frame(PONG, bytes(125))
+        await raw.send(pong * (2 * portable.UNFINISHED_BYTES // len(pong)))
+        await raw.send(frame(BINARY, TAP))
+        answer = await raw.frame()
+        assert answer is not None
+        assert unpack(answer[1])[:3] == [TAPPED, 1, 5]
+
+
 async def test_a_peers_close_is_answered_with_its_code() -> None:
     async with loopback_game() as game, await trio.open_tcp_stream("127.0.0.1", game.port) as stream:
         raw = await live(game, stream)

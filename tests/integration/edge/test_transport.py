@@ -13,6 +13,7 @@ from gameserver.edge import listener
 from gameserver.edge import listener as listener_module
 from gameserver.errors import ErrorCode
 from hotpath.tap_path import NOTICE_TICK_MS, QUIET_MS
+from tests.fakes import loopback_game as loopback_game_module
 from tests.fakes.game_client import (
     ACTION,
     DURABLE,
@@ -423,3 +424,18 @@ async def test_errors_name_what_was_wrong() -> None:
         ]
         client.seq = 2
         await client.tap()
+
+
+async def test_two_listening_sockets_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    ports: list[int] = []
+
+    async def open_two(host: str, port: int, variable: str) -> list[trio.SocketListener]:
+        sockets = [*await listener.open_port(host, port, variable), *await listener.open_port(host, port, variable)]
+        ports.extend(each.socket.getsockname()[1] for each in sockets)
+        return sockets
+
+    monkeypatch.setattr(loopback_game_module, "open_port", open_two)
+    async with loopback_game() as game:
+        for port in ports:
+            async with connect(port) as client:
+                await client.hello(game.token())

@@ -178,6 +178,23 @@ async def test_what_is_refused_is_halved_under_new_numbers(autojump_clock: MockC
     assert players[2].errors == [refused]
 
 
+async def test_a_refused_batch_is_unsettled_until_all_its_parts_are_written(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
+    settled: list[tuple[int, int]] = []  # the watermark as each of the four is told of the batch
+
+    def look() -> None:
+        settled.append((write_behind.watermark().settled_batch, write_behind.statistics().rejected))
+
+    sink = ScriptedSink(Rejected("no"), frozenset({0, 1}), Rejected("no"), Rejected("no"))
+    players = [FlushablePlayer(number) for number in range(4)]
+    async with writing(sink) as write_behind:
+        for player in players:
+            player.on_told = look
+        dirty(write_behind, *players)
+        assert await write_behind.drain(trio.current_time() + 60)
+        assert settled == [(0, 0), (0, 0), (0, 1), (0, 1)]
+        assert write_behind.watermark().settled_batch == 5
+
+
 async def test_a_bug_of_ours_in_the_flush_is_contained_like_a_refusal(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
     sink = ScriptedSink(KeyError("bug"), KeyError("bug"))
     players = [FlushablePlayer(number) for number in range(2)]

@@ -692,7 +692,7 @@ def test_a_fenced_actor_and_a_rejected_one_are_dropped(player: LonePlayer) -> No
     player.tap(origin, 1)
     player.row.epoch += 1
     player.database.flush()
-    assert [public_id for public_id, _ in player.dropped] == [player.row.public_id]
+    assert [(key, actor) for key, _, actor in player.dropped] == [(player.row.public_id, player.actor)]
     player.load()
     origin = player.attach()
     player.tap(origin, 1)
@@ -700,6 +700,21 @@ def test_a_fenced_actor_and_a_rejected_one_are_dropped(player: LonePlayer) -> No
     player.database.flush()
     assert len(player.dropped) == 2
     assert player.row.cursors == {origin.lineage: 100}
+
+
+def test_what_an_expelled_actor_still_had_to_write_is_never_written(player: LonePlayer) -> None:
+    origin = player.attach()
+    player.tap(origin, 1)
+    in_flight = player.actor.take_writes()
+    assert in_flight is not None
+    player.tap(origin, 2)  # dirty again while the first batch is in flight
+    player.actor.rejected(in_flight, ValueError("refused"))
+    [(_, reason, actor)] = player.dropped
+    actor.expel(reason)
+    player.database.flush()
+    assert player.database.commits == []
+    player.actor.releasing = True
+    assert player.actor.take_writes() is None
 
 
 # ---- grants

@@ -4,14 +4,15 @@ import uuid
 
 import pytest
 
+from gameserver.actors import player_loader
 from gameserver.actors.player import PlayerActor
-from gameserver.actors.player_loader import Moved, PlayerLoader
+from gameserver.actors.player_loader import RETRY_MS, Moved, PlayerLoader
 from gameserver.clock import ManualClock
 from gameserver.errors import ErrorCode, Unavailable
 from hotpath.player_state import World
 from hotpath.tap_path import Tally
 from persistence.records import LoadedPlayer, OwnedElsewhere
-from tests.fakes.player_database import PlayerDatabase
+from tests.fakes.player_database import PlayerDatabase, new_columns
 
 
 def build(loaded: LoadedPlayer) -> PlayerActor:
@@ -22,7 +23,7 @@ def build(loaded: LoadedPlayer) -> PlayerActor:
         tally=Tally(),
         clock=ManualClock(),
         mark_dirty=database.mark_dirty,
-        dropped=lambda public_id, reason: None,  # noqa: ARG005 - nobody drops it here
+        dropped=lambda *_: None,  # nobody drops it here
     )
 
 
@@ -38,6 +39,21 @@ async def test_players_are_built_those_of_other_nodes_moved_and_unknown_ones_abs
     assert isinstance(moved, Moved)
     assert (moved.url, moved.code) == ("wss://b.example/ws", ErrorCode.UNAVAILABLE)
     assert moved.retry_after_ms > 0
+
+
+async def test_a_player_who_cannot_be_built_costs_nobody_else_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[dict[str, object]] = []
+    monkeypatch.setattr(player_loader.log, "exception", lambda _event, **fields: told.append(fields))
+    database = PlayerDatabase()
+    before, broken, after = database.add(), database.add(), database.add()
+    broken.columns = new_columns(combo=2_000_000_000)
+    loaded = await PlayerLoader(database.claim, build).load([before.public_id, broken.public_id, after.public_id])
+    assert isinstance(loaded[before.public_id], PlayerActor)
+    assert isinstance(loaded[after.public_id], PlayerActor)
+    refused = loaded[broken.public_id]
+    assert isinstance(refused, Unavailable)
+    assert refused.retry_after_ms == RETRY_MS
+    assert told == [{"player": broken.id}]
 
 
 async def test_while_the_database_is_away_everyone_is_told_to_come_back() -> None:

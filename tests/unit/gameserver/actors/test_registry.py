@@ -269,7 +269,7 @@ async def test_a_cell_that_is_gone_keeps_no_actor_in_memory(autojump_clock: Mock
             registry.deliver(key, Note("hello"))
         await settle()
         idle, fenced = registry.cell("idle"), registry.cell("fenced")
-        registry.discard("fenced", "fenced")
+        registry.discard("fenced", "fenced", store.last("fenced"))
         await trio.sleep(IDLE_MS / 1_000 + 5)
         assert (idle.phase, fenced.phase) == (Phase.GONE, Phase.GONE)
         assert idle.actor is None
@@ -302,7 +302,7 @@ async def test_a_discarded_actor_expels_is_not_written_and_loads_anew_for_who_wa
             registry.deliver("a", Note("waiting"))
 
         registry.deliver("a", Note("busy", then=fence_with_company))
-        registry.discard("a", "fenced")
+        registry.discard("a", "fenced", store.last("a"))
         assert old.expelled == ["fenced"]
         assert cell.phase is Phase.GONE
         await settle()
@@ -319,7 +319,7 @@ async def test_control_messages_alone_bring_no_actor_back(autojump_clock: MockCl
         await settle()
         cell = registry.cell("a")
         registry.deliver("a", Note("busy", then=lambda: registry.deliver("a", Note("bye", control=True))))
-        registry.discard("a", "fenced")
+        registry.discard("a", "fenced", store.last("a"))
         cell.deliver(Note("bye again", control=True))
         await settle()
         assert store.batches == [["a"]]
@@ -332,7 +332,7 @@ async def test_a_control_message_by_the_old_cell_reaches_the_new_activation(auto
         registry.deliver("a", Note("hello"))
         await settle()
         cell = registry.cell("a")
-        registry.discard("a", "fenced")
+        registry.discard("a", "fenced", store.last("a"))
         registry.deliver("a", Note("hello again"))
         await settle()
         cell.deliver(Note("bye", control=True))
@@ -343,14 +343,28 @@ async def test_what_is_not_there_cannot_be_discarded(autojump_clock: MockClock) 
     store = Store()
     store.load_gate = trio.Event()
     async with running(autojump_clock, store) as registry:
-        registry.discard("a", "never seen")
+        registry.discard("a", "never seen", CountingActor("a"))
         registry.deliver("b", Note("hello"))
         await settle()
-        registry.discard("b", "still loading")
+        registry.discard("b", "still loading", CountingActor("b"))
         store.load_gate.set()
         await settle()
         assert store.last("b").handled == ["hello"]
         assert store.last("b").expelled == []
+
+
+async def test_who_drops_an_earlier_activation_does_not_harm_the_present_one(autojump_clock: MockClock) -> None:
+    store = Store()
+    async with running(autojump_clock, store) as registry:
+        registry.deliver("a", Note("hello"))
+        await settle()
+        old = store.last("a")
+        registry.discard("a", "refused", old)
+        registry.deliver("a", Note("hello again"))
+        await settle()
+        registry.discard("a", "an old write was fenced", old)
+        assert registry.active("a") is store.last("a") is not old
+        assert (old.expelled, store.last("a").expelled) == (["refused"], [])
 
 
 async def test_discarding_during_the_last_flush_ends_the_actor_once(autojump_clock: MockClock) -> None:
@@ -360,7 +374,7 @@ async def test_discarding_during_the_last_flush_ends_the_actor_once(autojump_clo
         registry.deliver("a", Note("hello"))
         await settle()
         await trio.sleep(IDLE_MS / 1_000 + 5)
-        registry.discard("a", "fenced")
+        registry.discard("a", "fenced", store.last("a"))
         registry.deliver("a", Note("again"))
         await settle()
         new = store.last("a")

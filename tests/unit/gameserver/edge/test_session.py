@@ -9,7 +9,7 @@ from gameserver.edge import session as session_module
 from gameserver.edge.lifecycle import State
 from gameserver.edge.session import JOIN_DEADLINE_MS, LAST_WORDS_MS
 from gameserver.errors import Busy, ErrorCode, Internal, Unauthenticated, Unavailable
-from gameserver.wire.ops import MAX_SEQ, CloseCode
+from gameserver.wire.ops import MAX_SEQ, OUTBOX_MAX_FRAMES, CloseCode
 from hotpath.tap_path import QUIET_MS
 from tests.fakes.game_client import ACTION, DURABLE, ERROR, HELLO, PING, PONG, RESULT, TAP, TAPPED, WELCOME, hello_map
 from tests.fakes.lone_session import LoneSession
@@ -402,6 +402,35 @@ def test_it_pings_once_a_silence(live: LoneSession) -> None:
     live.session.outbox.ping_due = False
     live.wait(5_000)
     assert not live.session.outbox.ping_due
+
+
+def test_nobody_is_given_up_unasked_after_a_pause_of_ours(live: LoneSession) -> None:
+    live.clock.advance(60_000)
+    live.heartbeat.beat()
+    assert (live.session.outbox.ping_due, live.aborted) == (True, 0)
+    live.wait(9_000)
+    assert live.aborted == 0
+    live.wait(2_000)
+    assert live.aborted >= 1
+
+
+def test_a_step_of_the_wall_clock_is_no_silence(live: LoneSession) -> None:
+    live.clock.step(3_600_000)
+    live.wait(1_000)
+    assert (live.session.outbox.ping_due, live.aborted) == (False, 0)
+
+
+def test_a_level_is_announced_though_its_tap_ends_the_session() -> None:
+    lone = LoneSession()
+    lone.row = lone.database.add(generation=1, xp=99)
+    lone.live()
+    actor = lone.cell.actor
+    assert actor is not None
+    for _ in range(2 * OUTBOX_MAX_FRAMES):
+        lone.session.outbox.push(b"x")
+    lone.send(TAP, 1, 1, 0)
+    assert state_of(lone) is State.DRAINING, "it reads too slowly"
+    assert (actor.state.level, actor._feed.offset, actor._tally.levels_total) == (2, 1, 1)
 
 
 # ---- durable
