@@ -116,6 +116,7 @@ def page(rows: Sequence[Row], plan: Plan, machine: Mapping[str, str], said: Sequ
         generator = f"{row.generator:.0%}" if row.value is not None and row.generator else ""
         lines.append(f"| {' | '.join([row.name, *cells(row), generator])} |")
     lines += ["", "The raw figures of every run are JSON files in `build/bench/`."]
+    lines += ["What the time goes to, and why what is missed is missed: [profiles.md](profiles.md)."]
     if plots:
         lines += ["", "## Plots", "", *(f"![{name.removesuffix('.svg')}]({name})" for name in plots)]
     return "\n".join([*lines, ""])

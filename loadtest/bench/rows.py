@@ -70,7 +70,9 @@ def rows_of(repetitions: Sequence[Result], plan: Plan, measurements: Sequence[Me
 def _row(measurement: Measurement, repetitions: Sequence[Result], plan: Plan) -> Row:
     readings = [found for one in repetitions if (found := _read(measurement, one, plan)) is not None]
     if not readings:
-        why_not = FAILED if any("failed" in one for one in repetitions) else measurement.why_not
+        # Who says why himself is not there at all, whatever else failed.
+        failed = measurement.why_not == LATER and any("failed" in one for one in repetitions)
+        why_not = FAILED if failed else measurement.why_not
         return Row(measurement.name, measurement.unit, measurement.target, note=why_not)
     ratios = [found.ratio for found in readings if found.ratio is not None]
     verdicts = [found.met for found in readings if found.met is not None]
