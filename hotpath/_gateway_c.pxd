@@ -24,6 +24,7 @@ cdef class Gateway(Exchange):
     cdef int _poll(self, int64_t wait_us) except -1
     cdef int64_t _pause_us(self, int64_t wait_us) noexcept
 
+    cdef int _watch(self, int fd, Py_ssize_t received_bytes) except -1
     cdef bint _has_work(self) noexcept
     cdef int _work(self, int64_t until_us) except -1
     cdef int _handle_event(self, int fd, uint32_t events) except -1

@@ -93,20 +93,11 @@ cdef class Gateway(Exchange):
     def adopt(self, int fd, open_session, peer, bytes received not None):
         """Take over a socket behind its opening handshake; from here on it is closed here, whatever happens."""
         cdef Connection connection = Connection.__new__(Connection)
-        cdef PyObject** table
-        cdef int capacity = max(256, 2 * self.capacity, fd + 1)
-        cdef epoll_event event
-        if len(received) > IN_BYTES:
-            raise ValueError(f"more than {IN_BYTES} bytes behind the handshake")
-        if fd >= self.capacity:
-            table = <PyObject**> realloc(self.table, capacity * sizeof(PyObject*))
-            if table == NULL:
-                raise MemoryError
-            memset(table + self.capacity, 0, (capacity - self.capacity) * sizeof(PyObject*))
-            self.table, self.capacity = table, capacity
-        event.events, event.data.fd = EPOLLIN, fd
-        if epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &event) < 0:
-            raise OSError(errno, "a socket cannot be watched")
+        try:
+            self._watch(fd, len(received))
+        except BaseException:
+            close(fd)
+            raise
         connection.fd, connection.interest, connection.exchange, connection.peer = fd, EPOLLIN, self, peer
         Py_INCREF(connection)
         self.table[fd] = <PyObject*> connection
@@ -126,6 +117,24 @@ cdef class Gateway(Exchange):
             self.to_resume.append(connection)
             self.ring()
         return connection
+
+    cdef int _watch(self, int fd, Py_ssize_t received_bytes) except -1:
+        """Make room in the table, and have epoll report what comes."""
+        cdef PyObject** table
+        cdef int capacity = max(256, 2 * self.capacity, fd + 1)
+        cdef epoll_event event
+        if received_bytes > IN_BYTES:
+            raise ValueError(f"more than {IN_BYTES} bytes behind the handshake")
+        if fd >= self.capacity:
+            table = <PyObject**> realloc(self.table, capacity * sizeof(PyObject*))
+            if table == NULL:
+                raise MemoryError
+            memset(table + self.capacity, 0, (capacity - self.capacity) * sizeof(PyObject*))
+            self.table, self.capacity = table, capacity
+        event.events, event.data.fd = EPOLLIN, fd
+        if epoll_ctl(self.epoll, EPOLL_CTL_ADD, fd, &event) < 0:
+            raise OSError(errno, "a socket cannot be watched")
+        return 0
 
     def open_connections(self):
         """Every connection that is not closed."""

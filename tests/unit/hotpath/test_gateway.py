@@ -219,6 +219,16 @@ def test_a_session_that_is_not_made_leaves_nothing(rig: Rig, how: str) -> None:
     assert rig.clients[0].recv(100) == b""
 
 
+def test_a_socket_that_cannot_be_taken_over_is_closed(rig: Rig) -> None:
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(5)
+    with theirs:
+        with pytest.raises(ValueError, match="bytes behind the handshake"):
+            rig.gateway.adopt(ours.detach(), Session, "peer", bytes(100_000))
+        assert theirs.recv(1) == b"", "its other end is closed"
+    assert rig.gateway.open_connections() == []
+
+
 def test_a_round_ends_in_time_whatever_waits(rig: Rig) -> None:
     def work(payload: bytes) -> None:
         until_s = time.perf_counter() + len(payload) * 1e-6
