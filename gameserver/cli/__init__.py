@@ -1,0 +1,14 @@
+"""The `gameserver` command: a module for each kind of thing that can be asked of it.
+
+Every refusal is one sentence on standard error and a non-zero exit; answers go to standard output.
+"""
+
+from gameserver.cli import migrate, serve
+from gameserver.cli.app import app
+
+__all__ = ["main", "migrate", "serve"]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,66 @@
+"""`gameserver migrate`: the schema from revision to revision."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import rich.table
+import typer
+from rich.console import Console
+
+from gameserver.cli.app import app, refusing, say
+from gameserver.settings import load_settings
+
+migrate = typer.Typer(help="The database's schema: status, up, down, check.", no_args_is_help=True)
+app.add_typer(migrate, name="migrate")
+
+
+@migrate.command("status")
+@refusing
+def migrate_status() -> None:
+    """Show every revision and whether it is applied."""
+    from gameserver.schema import status
+
+    table = rich.table.Table("revision", "name", "state", box=None)
+    for revision in status(load_settings()):
+        state = "applied" if revision.applied_at_ms else "not applied"
+        if revision.drifted:
+            state = "applied from another text: drift"
+        elif not revision.known:
+            state = "applied by a newer server"
+        table.add_row(revision.id, revision.name, state)
+    Console().print(table)
+
+
+@migrate.command("up")
+@refusing
+def migrate_up(
+    revision: Annotated[str | None, typer.Argument(help="Up to this revision; all, if left out.")] = None,
+) -> None:
+    """Apply what is missing."""
+    from gameserver.schema import up
+
+    _say_moved("applied", up(load_settings(), revision))
+
+
+@migrate.command("down")
+@refusing
+def migrate_down(
+    revision: Annotated[str, typer.Argument(help="Back to this revision, or to `base`: nothing.")],
+) -> None:
+    """Take revisions back; their data goes with them."""
+    from gameserver.schema import down
+
+    _say_moved("taken back", down(load_settings(), revision))
+
+
+@migrate.command("check")
+@refusing
+def migrate_check() -> None:
+    """Succeed if the schema is the one this server was built for."""
+    from gameserver.schema import inspect
+
+    say(inspect(load_settings()))
+
+
+def _say_moved(what: str, revisions: Sequence[str]) -> None:
+    say(f"{what}: {', '.join(revisions)}" if revisions else "nothing to do: the schema is already there")
