@@ -20,7 +20,7 @@ from gameserver.actors.messages import Grant
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
-from gameserver.actors.schedule import keep_emission
+from gameserver.actors.schedule import keep_calendar, keep_emission
 from gameserver.actors.tally import tap_statistics
 from gameserver.addresses import Addresses, port_of, reachable
 from gameserver.clock import Clock, SystemClock
@@ -45,7 +45,7 @@ from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
 from hotpath.tap_path import Tally
 from http_admin.app import Services, create_app
-from persistence import economy_store, player_store
+from persistence import economy_store, player_store, schedule_store
 from persistence.account_store import AccountStore
 from persistence.embedded import Embedded
 from persistence.errors import DatabaseUnavailable, PersistenceError, SetupFailed
@@ -53,6 +53,7 @@ from persistence.flush_sink import NullSink, PostgresSink
 from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
+from persistence.schedule_store import Fired, Job
 from persistence.write_behind import WriteBehind
 
 LOOPBACK = "127.0.0.1"
@@ -261,7 +262,9 @@ class Node:
             await services.start(self._lease.run)
             await services.start(self._write_behind.run)
             await services.start(self._players.run)
+            await self._run_due(self._clock.now_ms(), jobs=(schedule_store.PARTITIONS,))
             await services.start(self._keep_emission)
+            services.start_soon(functools.partial(keep_calendar, self._run_due, clock=self._clock))
             services.start_soon(self._deliver_grants)
             services.start_soon(self._stop_when_lease_is_lost, stop)
             services.start_soon(heartbeat.run)
@@ -311,6 +314,9 @@ class Node:
 
         scale_pt = self._settings.emission_scale_pt
         await keep_emission(self._world, fix_hour, scale_pt=scale_pt, clock=self._clock, task_status=task_status)
+
+    async def _run_due(self, now_ms: int, *, jobs: Sequence[Job] = schedule_store.JOBS) -> Sequence[Fired]:
+        return await schedule_store.run_due(self._database, now_ms, launch=self._settings.launch_date, jobs=jobs)
 
     async def _deliver_grants(self) -> None:
         """Tell actors in memory what has been granted to them since they were loaded."""

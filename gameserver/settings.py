@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import socket
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,6 +109,10 @@ class Settings(BaseSettings):
     bot_token_previous: SecretStr | None = Field(None, description="the token before, during a rotation")
     initdata_max_age_s: int = Field(86_400, ge=0, description="oldest accepted initData in seconds; 0 = any")
     emission_scale_pt: int = Field(10**9, ge=1, le=9 * 10**14, description="tokens after which emission has halved")
+    launch_date: date | None = Field(
+        None,
+        description="UTC day of the launch, from which the daily pool's weeks count; unset: the first player's day",
+    )
     log_format: LogFormat = Field(LogFormat.TEXT, description="text or json")
     flush_ms: int = Field(250, ge=1, le=250, description="longest wait before state is written")
     flush_sink: FlushTarget = Field(
@@ -138,7 +143,7 @@ class Settings(BaseSettings):
             keys[kid] = secret
         return keys
 
-    @field_validator("data_dir", "tls_cert", "tls_key", "database_url", mode="before")
+    @field_validator("data_dir", "tls_cert", "tls_key", "database_url", "launch_date", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value

@@ -53,6 +53,7 @@ cdef class PlayerState:
     cpdef void fill_energy(self, int64_t now_ms) noexcept nogil
     cpdef void mark_seen(self, int64_t now_ms) noexcept nogil
     cpdef int64_t take_unposted(self) noexcept nogil
+    cpdef int64_t credit(self, int64_t amount_mpt, bint minted) noexcept nogil
 
 
 cdef class Cursor:

@@ -235,6 +235,16 @@ cdef class PlayerState:
         self.revision += 1
         return taken_mpt
 
+    cpdef int64_t credit(self, int64_t amount_mpt, bint minted) noexcept nogil:
+        """Add tokens that come with a ledger entry of their own; returns how many found room. See the readable twin."""
+        cdef int64_t credited_mpt = min(amount_mpt, C_MAX_MONEY_MPT - self.balance_mpt)
+        if minted:
+            credited_mpt = min(credited_mpt, C_MAX_MONEY_MPT - self.lifetime_mpt)
+            self.lifetime_mpt += credited_mpt
+        self.balance_mpt += credited_mpt
+        self.revision += 1
+        return credited_mpt
+
     def columns(self):
         """The stored fields, in the order of `COLUMN_NAMES`."""
         cdef int64_t[COLUMNS] values

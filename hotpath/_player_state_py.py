@@ -315,6 +315,24 @@ class PlayerState:
         self.revision += 1
         return taken_mpt
 
+    def credit(self, amount_mpt: int, minted: bool) -> int:
+        """Add tokens that come with a ledger entry of their own.
+
+        Args:
+            amount_mpt: how much, 0 … `MAX_MONEY_MPT`.
+            minted: they are new, so they count as earned; else they were somebody's before.
+
+        Returns:
+            What was added, in mPT: less where the balance would exceed `MAX_MONEY_MPT`.
+        """
+        credited_mpt = min(amount_mpt, MAX_MONEY_MPT - self.balance_mpt)
+        if minted:
+            credited_mpt = min(credited_mpt, MAX_MONEY_MPT - self.lifetime_mpt)
+            self.lifetime_mpt += credited_mpt
+        self.balance_mpt += credited_mpt
+        self.revision += 1
+        return credited_mpt
+
     def columns(self) -> tuple[int, ...]:
         """The stored fields, in the order of `COLUMN_NAMES`."""
         return tuple(getattr(self, name) for name in COLUMN_NAMES)

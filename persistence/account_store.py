@@ -58,16 +58,8 @@ _INSERT_SESSION = """
     VALUES ($1, $2, $3, $4, time_from_ms($5), time_from_ms($6))
 """
 _ROTATE = """
-    UPDATE player_sessions AS s
-    SET refresh_hash = $2, previous_hashes = (array_prepend(s.refresh_hash, s.previous_hashes))[1:32],
-        expires_at = time_from_ms($4)
-    FROM players AS p
-    WHERE s.refresh_hash = $1 AND s.revoked_at IS NULL AND s.expires_at > time_from_ms($3) AND p.id = s.player_id
-    RETURNING p.id, p.public_id, s.id, p.display_name
-"""
-_END_FAMILY = """
-    UPDATE player_sessions SET revoked_at = time_from_ms($2)
-    WHERE previous_hashes @> ARRAY[$1::bytea] AND revoked_at IS NULL
+    SELECT player_id, public_id, session_id, display_name
+    FROM rotate_refresh_token($1, $2, time_from_ms($3), time_from_ms($4))
 """
 
 
@@ -180,7 +172,6 @@ async def _rotate(
 ) -> AccountRow | None:
     row = await connection.fetchrow(_ROTATE, old_hash, new_hash, now_ms, expires_at_ms)
     if row is None:
-        await connection.execute(_END_FAMILY, old_hash, now_ms)
         return None
     player_id, public_id, session_id, display_name = row
     return AccountRow(player_id, public_id, session_id, display_name, created=False)

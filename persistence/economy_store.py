@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from persistence.postgres import Connection, Database
 
 _LOCK = 0x7070_6A5F_686F_7572  # "ppj_hour"
-_PARTITION_MONTHS = 3  #: ledger partitions made sure of, from the present month on
 _READ = """
     SELECT minted_mpt, burned_mpt, emission_bp FROM economy_state WHERE hour = to_timestamp($1::bigint * 3600)
 """
@@ -30,7 +29,7 @@ class EconomyHour:
 
 
 async def fix_hour(database: Database, hour: int, *, emission_bp: Callable[[int], int]) -> EconomyHour:
-    """The figures of an hour; fixes them if nobody has, and makes sure that the ledger has partitions ahead.
+    """The figures of an hour; fixes them if nobody has.
 
     Args:
         database: where.
@@ -50,9 +49,6 @@ async def _fix_hour(connection: Connection, hour: int, emission_bp: Callable[[in
         row = await connection.fetchrow(_READ, hour)  # by a statement of its own: it sees who had the lock before
     if row is not None:
         return EconomyHour(*row)
-    await connection.execute(
-        "SELECT create_ledger_partitions(to_timestamp($1::bigint * 3600)::date, $2)", hour, _PARTITION_MONTHS
-    )
     # Totals only grow, so the largest is the latest, also after the clock has gone back.
     folded_minted_mpt, folded_burned_mpt = await _pair(
         connection, "SELECT max(folded_minted_mpt), max(folded_burned_mpt) FROM economy_state"

@@ -9,19 +9,12 @@ from persistence.player_columns import SELECT_LIST, columns_from
 from persistence.postgres import Connection, Database, Row
 from persistence.records import GrantKind, GrantRow, LoadedPlayer, OwnedElsewhere
 
-# Locks first, in the order of ids as everyone else does (flushes, other claims), so that nobody waits in a circle. The
-# claim is a statement of its own after that: one that waits for a lock itself would re-read the player's row as it is
-# then, but judge the owner's lease as it was before the wait.
-_LOCK = "SELECT id FROM players WHERE public_id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+# The function locks in the order of ids and judges leases after the wait; its text says why it takes two statements.
 _CLAIM = f"""
-    UPDATE players AS p SET owner_epoch = p.owner_epoch + 1, owner_node = $2
-    WHERE p.id = ANY ($1::bigint[]) AND (
-        p.owner_node IS NULL OR p.owner_node = $2
-        OR NOT EXISTS (SELECT FROM nodes AS n WHERE n.name = p.owner_node AND n.lease_until > statement_timestamp())
-    )
-    RETURNING p.id, p.public_id, p.display_name, p.generation, p.owner_epoch, {SELECT_LIST}
+    SELECT p.id, p.public_id, p.display_name, p.generation, p.owner_epoch, {SELECT_LIST}
+    FROM claim_players($1::uuid[], $2) AS p
 """  # noqa: S608 - a constant
-# A second statement, not a second part of the first: it must see what the claim may have waited for.
+# A statement of its own, not a part of the first: it must see what the claim may have waited for.
 _CURSORS = "SELECT player_id, lineage, applied_seq FROM operation_cursors WHERE player_id = ANY ($1::bigint[])"
 _GRANTS = """
     SELECT player_id, id, key, kind::text, amount_mpt FROM player_grants
@@ -29,7 +22,7 @@ _GRANTS = """
 """
 _OWNERS = """
     SELECT p.public_id, n.name, n.url FROM players AS p JOIN nodes AS n ON n.name = p.owner_node
-    WHERE p.id = ANY ($1::bigint[])
+    WHERE p.public_id = ANY ($1::uuid[])
 """
 _GRANTS_OF_NODE = """
     SELECT p.public_id, g.id, g.key, g.kind::text, g.amount_mpt
@@ -65,8 +58,7 @@ async def claim_and_load(
 async def _claim_and_load(
     connection: Connection, public_ids: list[UUID], node: str
 ) -> list[LoadedPlayer | OwnedElsewhere]:
-    wanted = [id_ for (id_,) in await connection.fetch(_LOCK, public_ids)]
-    claimed = await connection.fetch(_CLAIM, wanted, node)
+    claimed = await connection.fetch(_CLAIM, public_ids, node)
     ids = [row[0] for row in claimed]
     cursors: dict[int, dict[bytes, int]] = {id_: {} for id_ in ids}
     for player_id, lineage, applied_seq in await connection.fetch(_CURSORS, ids):
@@ -82,8 +74,8 @@ async def _claim_and_load(
                 *(columns, cursors[id_], grants.get(id_, ())),
             )
         )
-    if len(ids) < len(wanted):
-        elsewhere = await connection.fetch(_OWNERS, list(set(wanted) - set(ids)))
+    if unclaimed := set(public_ids).difference(row[1] for row in claimed):
+        elsewhere = await connection.fetch(_OWNERS, list(unclaimed))
         answer += [OwnedElsewhere(public_id, name, url) for public_id, name, url in elsewhere]
     return answer
 

@@ -39,12 +39,29 @@ class LedgerKind(enum.StrEnum):
 
     TAP_INCOME = "tap_income"  #: gathered tap income, posted at most every 60 s
     LEVEL_REWARD = "level_reward"  #: reaching a level
+    POOL_SHARE = "pool_share"  #: share of the daily pool
+    REFERRAL_REWARD = "referral_reward"  #: an invitation came to life
+    COMMISSION = "commission"  #: part of what invited players earn
+    COMPETITION_PRIZE = "competition_prize"  #: won, from the entry fees
+    COMPETITION_BONUS = "competition_bonus"  #: won, on top of the fees
+    COMPETITION_REFUND = "competition_refund"  #: an entry fee that goes back
+    TRANSFER_RECEIVED = "transfer_received"  #: from another player
+    COMPENSATION = "compensation"  #: from the operators
 
 
 class GrantKind(enum.StrEnum):
     """What a row of `player_grants` gives (enum `grant_kind` in the database)."""
 
     FULL_ENERGY = "full_energy"  #: energy to its cap
+    # tokens, each posted as the `LedgerKind` of the same name
+    POOL_SHARE = "pool_share"
+    REFERRAL_REWARD = "referral_reward"
+    COMMISSION = "commission"
+    COMPETITION_PRIZE = "competition_prize"
+    COMPETITION_BONUS = "competition_bonus"
+    COMPETITION_REFUND = "competition_refund"
+    TRANSFER_RECEIVED = "transfer_received"
+    COMPENSATION = "compensation"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,11 @@ from gameserver.clock import Clock
 from hotpath import rules
 from hotpath.player_state import PlayerState
 from hotpath.player_writes import Stretch
-from persistence.records import Account, LedgerKind, LedgerPosting, PlayerWrites
+from persistence.records import Account, GrantKind, GrantRow, LedgerKind, LedgerPosting, PlayerWrites
 
 POST_EVERY_MS = 60_000  #: tap income reaches the ledger at most this often
+#: Grants whose tokens were taken from somebody before and wait in escrow; what all the others give is new.
+FROM_ESCROW = {GrantKind.COMPETITION_PRIZE, GrantKind.COMPETITION_REFUND, GrantKind.TRANSFER_RECEIVED}
 SPREAD_MS = 7_919  #: so far apart post players whose ids follow each other, though they have been loaded together
 
 
@@ -28,7 +30,7 @@ class Journal:
         now_ms: the present.
     """
 
-    __slots__ = ("_grants", "_owner_epoch", "_player_id", "_posted_mpt", "_postings", "_stretch")
+    __slots__ = ("_grants", "_owner_epoch", "_player_id", "_posted_mpt", "_postings", "_received", "_stretch")
 
     def __init__(self, player_id: int, owner_epoch: int, state: PlayerState, now_ms: int) -> None:
         self._player_id = player_id
@@ -37,6 +39,7 @@ class Journal:
             player_id, owner_epoch, state, now_ms + POST_EVERY_MS - player_id * SPREAD_MS % POST_EVERY_MS
         )
         self._grants: list[int] = []
+        self._received: list[tuple[GrantRow, int]] = []
         self._postings = 0
         self._posted_mpt = state.balance_mpt - state.unposted_mpt
 
@@ -52,9 +55,16 @@ class Journal:
                 del lineages[old_key]
         lineages[key] = lineage
 
-    def grant_applied(self, grant_id: int) -> None:
-        """The row of `player_grants` is used up."""
-        self._grants.append(grant_id)
+    def grant_applied(self, grant: GrantRow, credited_mpt: int = 0) -> None:
+        """The row of `player_grants` is used up.
+
+        Args:
+            grant: the row.
+            credited_mpt: the tokens it has brought; they are posted under its key.
+        """
+        self._grants.append(grant.id)
+        if credited_mpt:
+            self._received.append((grant, credited_mpt))
 
     def take(self, state: PlayerState, clock: Clock, release: bool) -> PlayerWrites | None:
         """Close this stretch: its writes, or None when nothing has changed.
@@ -70,6 +80,7 @@ class Journal:
         postings = tuple(self._post_due(state, clock.now_ms(), release))
         writes = stretch.close(state, postings, tuple(self._grants), release)
         self._grants = []
+        self._received = []
         return writes
 
     def _post_due(self, state: PlayerState, now_ms: int, release: bool) -> Iterator[LedgerPosting]:
@@ -82,6 +93,12 @@ class Journal:
             key = f"taps:{self._player_id}:{self._owner_epoch}:{self._postings}"
             yield self._post(LedgerKind.TAP_INCOME, key, state.take_unposted(), now_ms)
 
-    def _post(self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int) -> LedgerPosting:
+        for grant, credited_mpt in self._received:
+            counter = Account.ESCROW if grant.kind in FROM_ESCROW else Account.MINT
+            yield self._post(LedgerKind(grant.kind), grant.key, credited_mpt, now_ms, counter)
+
+    def _post(
+        self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int, counter: Account = Account.MINT
+    ) -> LedgerPosting:
         self._posted_mpt += amount_mpt
-        return LedgerPosting(key, kind, Account.MINT, amount_mpt, self._posted_mpt, at_ms)
+        return LedgerPosting(key, kind, counter, amount_mpt, self._posted_mpt, at_ms)

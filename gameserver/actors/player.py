@@ -12,7 +12,7 @@ import msgspec
 
 from gameserver.actors.actor import Message
 from gameserver.actors.feed import CHANNEL, Feed
-from gameserver.actors.journal import Journal
+from gameserver.actors.journal import FROM_ESCROW, Journal
 from gameserver.actors.lineage import Lineage
 from gameserver.actors.messages import (
     Attach,
@@ -349,11 +349,13 @@ class PlayerActor:
     def _apply_grant(self, grant: GrantRow, now_ms: int) -> None:
         if grant.id in self._grants:
             return
-        match grant.kind:
-            case GrantKind.FULL_ENERGY:
-                self.state.fill_energy(now_ms)
+        if grant.kind is GrantKind.FULL_ENERGY:
+            self.state.fill_energy(now_ms)
+            credited_mpt = 0
+        else:
+            credited_mpt = self.state.credit(grant.amount_mpt, grant.kind not in FROM_ESCROW)
         self._grants.add(grant.id)
-        self._journal.grant_applied(grant.id)
+        self._journal.grant_applied(grant, credited_mpt)
         self.touched()
 
     def _publish(self, name: str, data: object, now_ms: int) -> None:

@@ -1,10 +1,10 @@
-"""What happens at fixed times, whoever is playing: the hour's emission.
+"""What happens at fixed times, whoever is playing: the hour's emission, and the jobs of the calendar.
 
 Emission is fixed once per UTC hour by the first node to ask; until a node has heard the new hour's, the previous one
 applies (game rules, "Emission").
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import trio
 
@@ -13,15 +13,20 @@ from gameserver.logs import get_logger
 from hotpath import rules
 from hotpath.player_state import World
 from persistence.errors import DatabaseUnavailable
+from persistence.schedule_store import Fired
 
 HOUR_MS = 3_600_000
 LOOK_S = 5.0  #: between two looks at the clock
+CALENDAR_S = 20.0  #: between two looks whether a job is due
 
 log = get_logger(__name__)
 
 #: Fixes the hour (its number since 1970) if nobody has, by a rule from gross minted mPT to emission in BP; returns the
 #: emission that applies.
 FixHour = Callable[[int, Callable[[int], int]], Awaitable[int]]
+
+#: Does what is due at a time in ms, and tells what that was.
+RunDue = Callable[[int], Awaitable[Sequence[Fired]]]
 
 
 async def keep_emission(
@@ -58,3 +63,20 @@ async def keep_emission(
                     task_status.started()
                 applied_hour = hour
         await trio.sleep(LOOK_S)
+
+
+async def keep_calendar(run_due: RunDue, *, clock: Clock) -> None:
+    """Do what is due, now and from then on, until cancelled; what the database cannot do now is due again.
+
+    Args:
+        run_due: the database's side (`persistence.schedule_store`).
+        clock: the present.
+    """
+    while True:
+        try:
+            for fired in await run_due(clock.now_ms()):
+                say = log.info if fired.outcome else log.debug  # some come every minute, mostly for nothing
+                say("calendar", job=fired.job, period=fired.period_start.isoformat(), outcome=fired.outcome)
+        except DatabaseUnavailable as error:
+            log.warning("the calendar waits for the database", reason=str(error))
+        await trio.sleep(CALENDAR_S)

@@ -65,9 +65,11 @@ class PlayerDatabase:
         self.rows[public_id] = row
         return row
 
-    def grant(self, row: PlayerRow, grant_id: int) -> GrantRow:
-        """Owe the player full energy."""
-        grant = row.grants[grant_id] = GrantRow(grant_id, f"test:{grant_id}", GrantKind.FULL_ENERGY, 0)
+    def grant(
+        self, row: PlayerRow, grant_id: int, kind: GrantKind = GrantKind.FULL_ENERGY, amount_mpt: int = 0
+    ) -> GrantRow:
+        """Owe the player something."""
+        grant = row.grants[grant_id] = GrantRow(grant_id, f"test:{grant_id}", kind, amount_mpt)
         return grant
 
     async def claim(self, public_ids: Sequence[UUID]) -> list[LoadedPlayer | OwnedElsewhere]:

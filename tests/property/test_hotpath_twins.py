@@ -118,6 +118,7 @@ STEPS = st.lists(
         st.tuples(st.just("apply_taps"), st.one_of(st.integers(0, 120), st.integers(0, 2**63 - 1))),
         st.tuples(st.sampled_from(("reopen_bucket", "fill_energy", "mark_seen")), st.just(0)),
         st.tuples(st.sampled_from(("take_unposted", "snapshot", "restore")), st.just(0)),
+        st.tuples(st.sampled_from(("mint", "release")), st.one_of(st.integers(0, 10**9), st.just(rules.MAX_MONEY_MPT))),
         st.tuples(st.just("wait"), st.one_of(st.integers(-5_000, 10_000), st.integers(0, 200_000_000))),
     ),
     max_size=20,
@@ -145,8 +146,11 @@ def test_a_player_fares_the_same_in_both_twins(
             arguments: Callable[[Any], tuple[Any, ...]] = {
                 "apply_taps": lambda world: (amount, now_ms, world),  # noqa: B023 - called before the next step
                 "take_unposted": lambda _: (),
+                "mint": lambda _: (amount, True),  # noqa: B023 - called before the next step
+                "release": lambda _: (amount, False),  # noqa: B023 - called before the next step
             }.get(step, lambda _: (now_ms,))  # noqa: B023 - called before the next step
-            compiled, readable = (getattr(player, step)(*arguments(world)) for player, world in twins)
+            method = "credit" if step in ("mint", "release") else step
+            compiled, readable = (getattr(player, method)(*arguments(world)) for player, world in twins)
             assert compiled == readable
         compiled, readable = (look(player, now_ms, world) for player, world in twins)
         assert compiled == readable

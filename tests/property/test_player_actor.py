@@ -10,6 +10,7 @@ from gameserver.actors.messages import Grant, Taps
 from gameserver.actors.player import PlayerActor
 from gameserver.errors import Busy, Conflict, WireError
 from hotpath import rules
+from persistence.records import GrantKind
 from tests.fakes.lone_player import LonePlayer
 from tests.fakes.recording_origin import RecordingOrigin
 
@@ -28,6 +29,7 @@ class PlayerLife(RuleBasedStateMachine):
         #: per lineage and seq what was accepted the first time: only that may ever count
         self.accepted: dict[tuple[int, int], int] = {}
         self.grants = 0
+        self.granted_mpt = 0
 
     def origin(self, lineage: int) -> RecordingOrigin:
         if lineage not in self.origins:
@@ -88,10 +90,14 @@ class PlayerLife(RuleBasedStateMachine):
             self.next_seq[lineage] += 1
         self.hear(lineage)
 
-    @rule()
-    def grant(self) -> None:
+    @rule(kind=st.sampled_from(GrantKind), amount_mpt=st.integers(1, 10**9), notice=st.booleans())
+    def grant(self, kind: GrantKind, amount_mpt: int, notice: bool) -> None:
         self.grants += 1
-        self.player.tell(Grant(self.player.database.grant(self.player.row, self.grants)))
+        amount_mpt = 0 if kind is GrantKind.FULL_ENERGY else amount_mpt
+        self.granted_mpt += amount_mpt
+        grant = self.player.database.grant(self.player.row, self.grants, kind, amount_mpt)
+        if notice:  # else it is found with the next load
+            self.player.tell(Grant(grant))
 
     @rule(ms=st.integers(0, 120_000))
     def wait(self, ms: int) -> None:
@@ -121,8 +127,9 @@ class PlayerLife(RuleBasedStateMachine):
         self.player.database.flush()
         assert not self.player.row.owned
         before = self.player.numbers
+        owed = bool(self.player.row.grants)
         self.player.load()
-        assert self.player.numbers == before
+        assert owed or self.player.numbers == before  # what is owed comes with the load
 
     @rule()
     def die(self) -> None:
@@ -141,6 +148,12 @@ class PlayerLife(RuleBasedStateMachine):
     def the_ledger_adds_up(self) -> None:
         for left, right in self.player.database.sums(self.player.row).values():
             assert left == right
+
+    @invariant()
+    def every_grant_is_paid_once(self) -> None:
+        row = self.player.row
+        paid_mpt = sum(posting.amount_mpt for posting in row.postings if posting.key.startswith("test:"))
+        assert paid_mpt + sum(grant.amount_mpt for grant in row.grants.values()) == self.granted_mpt
 
     @invariant()
     def every_accepted_tap_counts_once(self) -> None:

@@ -62,7 +62,9 @@ BEGIN
     GET DIAGNOSTICS removed = ROW_COUNT; total := total + removed;
     DELETE FROM write_dead_letters WHERE closed_at < now_at - interval '90 days';
     GET DIAGNOSTICS removed = ROW_COUNT; total := total + removed;
-    DELETE FROM schedules WHERE period_start < now_at - interval '400 days';
+    -- of what comes every few minutes nobody asks later than the next time
+    DELETE FROM schedules AS s WHERE s.period_start < now_at - interval '400 days' OR s.period_start < now_at - interval '3 days'
+        AND s.job IN ('advance_competitions', 'snapshot_leaderboards', 'activate_referrals');
     GET DIAGNOSTICS removed = ROW_COUNT; total := total + removed;
     RETURN total;
 END $$;

@@ -14,7 +14,8 @@ from gameserver.errors import Busy, Conflict, InvalidArgument, RateLimited, Unav
 from gameserver.wire.catalogue import NoArgs, Nothing
 from gameserver.wire.messages import Position
 from gameserver.wire.ops import RESULTS_KEPT, RESULTS_KEPT_BYTES, CloseCode
-from persistence.records import LedgerKind
+from hotpath import rules
+from persistence.records import Account, GrantKind, LedgerKind
 from tests.fakes.lone_player import LonePlayer
 from tests.fakes.player_database import PlayerDatabase
 from tests.fakes.recording_origin import RecordingOrigin
@@ -744,3 +745,28 @@ def test_a_grant_that_comes_while_playing_is_applied_and_written() -> None:
     player.database.flush()
     assert player.row.grants == {}
     assert player.row.columns.energy_ue == 1_000_000_000
+
+
+@pytest.mark.parametrize("kind", [kind for kind in GrantKind if kind is not GrantKind.FULL_ENERGY])
+def test_granted_tokens_are_posted_under_the_grant_s_key(kind: GrantKind) -> None:
+    player = LonePlayer()
+    player.tell(Grant(player.database.grant(player.row, 9, kind, 12_345)))
+    assert player.actor.snapshot(player.clock.now_ms()).tokens_mpt == 12_345
+    player.database.flush()
+    [posting] = player.row.postings
+    from_escrow = kind in {GrantKind.COMPETITION_PRIZE, GrantKind.COMPETITION_REFUND, GrantKind.TRANSFER_RECEIVED}
+    counter = Account.ESCROW if from_escrow else Account.MINT
+    assert (posting.key, posting.kind, posting.counter) == ("test:9", kind.value, counter)
+    assert (posting.amount_mpt, posting.balance_after_mpt) == (12_345, 12_345)
+    assert player.row.minted_mpt == player.row.columns.lifetime_mpt == (0 if from_escrow else 12_345)
+    assert player.row.grants == {}
+
+
+def test_a_balance_that_is_full_takes_what_has_room() -> None:
+    player = LonePlayer(balance_mpt=rules.MAX_MONEY_MPT - 5, unposted_mpt=rules.MAX_MONEY_MPT - 5)
+    player.tell(Grant(player.database.grant(player.row, 9, GrantKind.TRANSFER_RECEIVED, 12_345)))
+    player.tell(Grant(player.database.grant(player.row, 10, GrantKind.TRANSFER_RECEIVED, 1)))
+    player.database.flush()
+    assert player.row.columns.balance_mpt == rules.MAX_MONEY_MPT
+    assert [posting.amount_mpt for posting in player.row.postings if posting.key.startswith("test:")] == [5]
+    assert player.row.grants == {}
