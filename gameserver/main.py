@@ -39,7 +39,8 @@ from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
-from gameserver.schema import located, prepare_schema
+from gameserver.schema import located
+from gameserver.seeding import prepare_database
 from gameserver.settings import FlushTarget, Settings, signing_keys
 from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
@@ -101,7 +102,7 @@ async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int
         async with open_loop(), Database.open(place.dsn) as database, trio.open_nursery() as nursery:
             if place.embedded is not None:
                 nursery.start_soon(keep_running, place.embedded)
-            await prepare_schema(database, settings)
+            await prepare_database(database, settings)
             node = Node(settings, database, keys, sockets, http_sockets)
             status = await node.run(lambda: announce(node.addresses(place.data)))
             nursery.cancel_scope.cancel()

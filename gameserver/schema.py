@@ -67,15 +67,20 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
         return trio.run(run, place.dsn)
 
 
-async def prepare_schema(database: Database, settings: Settings) -> None:
+async def prepare_schema(database: Database, settings: Settings) -> bool:
     """Bring the schema up where the database is ours or, in dev, brand new; else insist that it is the right one.
+
+    Returns:
+        Whether it is ours or brand new.
 
     Raises:
         SchemaMismatch: it is not; the sentence names the command.
     """
-    if settings.database_url is None or (settings.is_dev and await migrate.is_empty(database)):
+    ours = settings.database_url is None or (settings.is_dev and await migrate.is_empty(database))
+    if ours:
         await migrate.up(database)
     await migrate.check(database)
+    return ours
 
 
 def status(settings: Settings) -> list[RevisionStatus]:
