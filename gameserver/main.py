@@ -32,7 +32,7 @@ from gameserver.edge.login import LoginDoor
 from gameserver.edge.surroundings import Surroundings
 from gameserver.edge.tls import tls_context
 from gameserver.edge.upgrade import PATH
-from gameserver.errors import OperatorError
+from gameserver.errors import OperatorError, first_of
 from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
 from gameserver.garbage import Garbage
 from gameserver.identity.accounts import Accounts
@@ -82,12 +82,7 @@ def run_server(settings: Settings, announce: Callable[[Addresses], None]) -> int
     try:
         return trio.run(functools.partial(_run, settings, announce))
     except* (OperatorError, PersistenceError) as group:
-        raise _first(group) from None
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+        raise first_of(group) from None
 
 
 async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int:

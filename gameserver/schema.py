@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import trio
 
+from gameserver.errors import first_of
 from gameserver.settings import Settings
 from persistence.data_folder import CLUSTER
 from persistence.embedded import Embedded, running
-from persistence.errors import SchemaMismatch
+from persistence.errors import PersistenceError, SchemaMismatch
 from persistence.migrations import migrate
 from persistence.migrations.migrate import RevisionStatus
 from persistence.postgres import Database, open_loop
@@ -64,7 +65,10 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
             return await work(database)
 
     with located(settings) as place:
-        return trio.run(run, place.dsn)
+        try:
+            return trio.run(run, place.dsn)
+        except* PersistenceError as group:
+            raise first_of(group) from None
 
 
 async def prepare_schema(database: Database, settings: Settings) -> bool:

@@ -25,8 +25,7 @@ async def prepare_database(database: Database, settings: Settings) -> None:
     if not await prepare_schema(database, settings):
         return
     try:
-        if await load_shipped_content(database):
-            log.info("the game's own content is loaded")
+        await load_shipped_content(database)
     except (SetupFailed, Rejected) as error:
         log.warning("the game's own content is not loaded; see `gameserver seed --content`", reason=str(error))
 
