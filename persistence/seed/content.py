@@ -13,6 +13,7 @@ from persistence.postgres import Connection, Database
 from persistence.seed.content_checks import read_content
 from persistence.seed.content_files import STORY, Content
 from persistence.seed.content_tables import TABLES, ContentRow, ContentTable, wanted_rows
+from persistence.seed.content_versions import content_was_loaded
 
 _LOCK = 0x7070_6A5F_636F_6E74  # "ppj_cont"
 _VERSION = """
@@ -62,15 +63,6 @@ class _Difference:
         return LoadedTable(self.table.name, self.entries, len(self.added), len(self.changed), retired, removed)
 
 
-async def has_content(database: Database) -> bool:
-    """Whether content was ever loaded."""
-
-    async def look(connection: Connection) -> bool:
-        return bool(await connection.fetchval("SELECT EXISTS (SELECT FROM content_versions)"))
-
-    return await database.run(look)
-
-
 async def load_content(database: Database, content: Content) -> list[LoadedTable]:
     """Make the database's content what the files hold.
 
@@ -89,7 +81,7 @@ async def load_content(database: Database, content: Content) -> list[LoadedTable
 
 
 async def load_shipped_content(database: Database) -> bool:
-    """Load the game's own content where none was ever loaded; one query where it was.
+    """Load the game's own content where none was ever loaded.
 
     Returns:
         Whether it was loaded.
@@ -99,15 +91,13 @@ async def load_shipped_content(database: Database) -> bool:
         Rejected: the same.
         DatabaseUnavailable: nothing was loaded; try again.
     """
-    if await has_content(database):
-        return False
     return await database.transaction(_load_first, read_content())
 
 
 async def _load_first(connection: Connection, content: Content) -> bool:
     await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-    if await connection.fetchval("SELECT EXISTS (SELECT FROM content_versions)"):
-        return False  # another process was first
+    if await content_was_loaded(connection):
+        return False
     await _load(connection, content)
     return True
 

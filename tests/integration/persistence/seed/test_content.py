@@ -10,11 +10,12 @@ import trio
 
 from persistence.errors import PersistenceError, SetupFailed
 from persistence.postgres import Database
-from persistence.seed.content import LoadedTable, has_content, load_content, load_shipped_content
+from persistence.seed.content import LoadedTable, load_content, load_shipped_content
 from persistence.seed.content_checks import read_content
 from persistence.seed.content_entries import Scene
 from persistence.seed.content_files import ChapterFile, Content
 from persistence.seed.content_tables import TABLES, wanted_rows
+from persistence.seed.content_versions import has_content
 from tests.fakes.content_folder import (
     ACHIEVEMENTS,
     BADGES,
