@@ -30,8 +30,8 @@ _VISITED = """
     WHERE s.id = ANY($1::integer[]) GROUP BY s.id ORDER BY s.id LIMIT 1
 """
 _IN_USE = {
-    "story_choices": (_MADE, "players have made it; keep it, and close it with min_level = 1000 if nobody else should"),
-    "story_scenes": (_VISITED, "players stand in it; keep it"),
+    "story_choices": (_MADE, "have made it; keep it, and close it with min_level = 1000 if nobody else should"),
+    "story_scenes": (_VISITED, "stand in it; keep it"),
 }
 
 
@@ -223,7 +223,7 @@ async def _take_away(connection: Connection, difference: _Difference) -> None:
     in_use, what_to_do = _IN_USE[table.name]
     row = await connection.fetchrow(in_use, difference.vanished)
     if row is not None:
-        raise _in_the_way(table, f"'{row[0]}' is gone from the files, but {row[1]} {what_to_do}")
+        raise _in_the_way(table, f"'{row[0]}' is gone from the files, but players ({row[1]}) {what_to_do}")
     await connection.execute(
         f"DELETE FROM {table.name} WHERE id = ANY($1::integer[])",  # noqa: S608 - our table
         difference.vanished,

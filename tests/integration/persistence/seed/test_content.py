@@ -280,7 +280,7 @@ async def test_what_players_have_done_in_the_story_stays(database: Database, fol
     await rows(database, "INSERT INTO player_story_choices VALUES ($1, 4, now())", player.player_id)
     folder.replace(FIRST, made, "")
     with pytest.raises(
-        SetupFailed, match=r"'wait' is gone from the files, but 1 players have made it; keep it, and close"
+        SetupFailed, match=r"'wait' is gone from the files, but players \(1\) have made it; keep it, and close"
     ):
         await load_content(database, folder.read())
     await rows(database, "DELETE FROM player_story_choices")
@@ -290,7 +290,7 @@ async def test_what_players_have_done_in_the_story_stays(database: Database, fol
     folder.replace(
         SECOND, scene(6, "dawn", choice(7, "rise", "noon"), choice(8, "recall", "noon", 'requires = "climb"')), ""
     )
-    with pytest.raises(SetupFailed, match=r"'dawn' is gone from the files, but 1 players stand in it; keep it\."):
+    with pytest.raises(SetupFailed, match=r"'dawn' is gone from the files, but players \(1\) stand in it; keep it\."):
         await load_content(database, folder.read())
     assert await snapshot(database) == before
 
