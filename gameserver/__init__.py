@@ -3,7 +3,7 @@
 Layers, top to bottom; a module imports only from layers below its own (enforced by the import contracts in
 pyproject.toml and by tests/test_architecture.py):
 
-    cli | main, doctor, load_players | schema   composition root: reads settings, starts and stops everything
+    cli | main, doctor, load_players | seeding | schema   composition root: reads settings, starts and stops everything
     edge      | http_admin         sockets and sessions       | HTTP: login, health, metrics, the Mini App
     actors                         who owns which state, and in which order its messages run
     identity                       Telegram login, tokens, accounts

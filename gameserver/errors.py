@@ -178,6 +178,12 @@ class Internal(WireError):
     code = ErrorCode.INTERNAL
 
 
+def first_of(group: BaseExceptionGroup[Exception]) -> Exception:
+    """The first error inside nested groups, as nurseries raise them."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
 class OperatorError(GameError):
     """Something the person at the command line can put right.
 

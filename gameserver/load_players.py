@@ -6,7 +6,8 @@ from uuid import UUID, uuid4
 
 from gameserver.clock import SystemClock
 from gameserver.identity.tokens import TokenIssuer
-from gameserver.schema import prepare_schema, with_database
+from gameserver.schema import with_database
+from gameserver.seeding import prepare_database
 from gameserver.settings import Settings, signing_keys
 from gameserver.wire.codec import encode_client
 from gameserver.wire.messages import Hello, HelloBody
@@ -34,7 +35,7 @@ def load_test_credentials(settings: Settings, players: int, *, ttl_s: int, as_he
     now_s = SystemClock().now_ms() // 1_000
 
     async def make(database: Database) -> list[UUID]:
-        await prepare_schema(database, settings)
+        await prepare_database(database, settings)
         return await player_store.create_load_test_players(database, players, now_ms=now_s * 1_000)
 
     for public_id in with_database(settings, make):

@@ -32,14 +32,15 @@ from gameserver.edge.login import LoginDoor
 from gameserver.edge.surroundings import Surroundings
 from gameserver.edge.tls import tls_context
 from gameserver.edge.upgrade import PATH
-from gameserver.errors import OperatorError
+from gameserver.errors import OperatorError, first_of
 from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
 from gameserver.garbage import Garbage
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
-from gameserver.schema import located, prepare_schema
+from gameserver.schema import located
+from gameserver.seeding import prepare_database
 from gameserver.settings import FlushTarget, Settings, signing_keys
 from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
@@ -82,12 +83,7 @@ def run_server(settings: Settings, announce: Callable[[Addresses], None]) -> int
     try:
         return trio.run(functools.partial(_run, settings, announce))
     except* (OperatorError, PersistenceError) as group:
-        raise _first(group) from None
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+        raise first_of(group) from None
 
 
 async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
@@ -102,7 +98,7 @@ async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int
         async with open_loop(), Database.open(place.dsn) as database, trio.open_nursery() as nursery:
             if place.embedded is not None:
                 nursery.start_soon(keep_running, place.embedded)
-            await prepare_schema(database, settings)
+            await prepare_database(database, settings)
             node = Node(settings, database, keys, sockets, http_sockets)
             status = await node.run(lambda: announce(node.addresses(place.data)))
             nursery.cancel_scope.cancel()

@@ -12,10 +12,11 @@ from typing import TypeVar
 
 import trio
 
+from gameserver.errors import first_of
 from gameserver.settings import Settings
 from persistence.data_folder import CLUSTER
 from persistence.embedded import Embedded, running
-from persistence.errors import SchemaMismatch
+from persistence.errors import PersistenceError, SchemaMismatch
 from persistence.migrations import migrate
 from persistence.migrations.migrate import RevisionStatus
 from persistence.postgres import Database, open_loop
@@ -64,18 +65,26 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
             return await work(database)
 
     with located(settings) as place:
-        return trio.run(run, place.dsn)
+        try:
+            return trio.run(run, place.dsn)
+        except* PersistenceError as group:
+            raise first_of(group) from None
 
 
-async def prepare_schema(database: Database, settings: Settings) -> None:
+async def prepare_schema(database: Database, settings: Settings) -> bool:
     """Bring the schema up where the database is ours or, in dev, brand new; else insist that it is the right one.
+
+    Returns:
+        Whether it is ours or brand new.
 
     Raises:
         SchemaMismatch: it is not; the sentence names the command.
     """
-    if settings.database_url is None or (settings.is_dev and await migrate.is_empty(database)):
+    ours = settings.database_url is None or (settings.is_dev and await migrate.is_empty(database))
+    if ours:
         await migrate.up(database)
     await migrate.check(database)
+    return ours
 
 
 def status(settings: Settings) -> list[RevisionStatus]:

@@ -29,6 +29,9 @@ def test_every_file_of_the_packages_is_installed(tracked: list[PurePosixPath], t
     }
     assert wanted - installed == set()
     assert installed - wanted == set()
+    content = {path for path in installed if path.is_relative_to("persistence/seed/content")}
+    assert len(content) > 10  # the game's own content goes where the server goes
+    assert {path.suffix for path in content} == {".toml"}
 
 
 def lock_faults(text: str) -> list[str]:

@@ -193,5 +193,5 @@ def test_too_few_files_are_no_reason_not_to_serve_but_a_warning(idle: ServerProc
 
 def test_help_and_version(idle: ServerProcess) -> None:
     assert idle.run("--version").stdout.strip().count(".") == 2
-    for command in ("serve", "migrate", "token", "doctor"):
+    for command in ("serve", "migrate", "seed", "token", "doctor"):
         assert command in idle.run("--help").stdout

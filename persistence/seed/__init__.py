@@ -1,0 +1,1 @@
+"""What a database is filled with: the game's content, from data files."""
