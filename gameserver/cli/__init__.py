@@ -3,10 +3,10 @@
 Every refusal is one sentence on standard error and a non-zero exit; answers go to standard output.
 """
 
-from gameserver.cli import migrate, serve
+from gameserver.cli import backup, migrate, serve
 from gameserver.cli.app import app
 
-__all__ = ["main", "migrate", "serve"]
+__all__ = ["backup", "main", "migrate", "serve"]
 
 
 def main() -> None:
