@@ -91,7 +91,7 @@ class ClientPrograms:
             **self.popen_arguments(),
         )
         if done.returncode != 0:
-            raise SetupFailed(f"{program} failed ({last_words(done.stderr, done.returncode)}).")
+            raise SetupFailed(f"{program} failed ({complaint(done.stderr, done.returncode)}).")
 
 
 def find_client_programs(major: int, dsn: str, application: str, *, embedded: bool) -> ClientPrograms:
@@ -127,8 +127,8 @@ def without_password(dsn: str) -> tuple[str, str]:
     return urlunsplit(parts._replace(netloc=f"{user}{at}{hosts}", query=kept)), password
 
 
-def last_words(stderr: bytes, exit_status: int) -> str:
-    """What a program complained about last, without its own name; its exit status if it said nothing."""
+def complaint(stderr: bytes, exit_status: int) -> str:
+    """What a program complained about, without its own name; its exit status if it said nothing."""
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
     for mark in ("ERROR: ", "FATAL: ", "error: "):
         for line in lines:

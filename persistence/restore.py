@@ -33,7 +33,7 @@ import trio
 
 from persistence.backup import RESTORE_OPTIONS, BackupReport, postgres_major
 from persistence.backup_file import SoundBackup
-from persistence.client_programs import ClientPrograms, find_client_programs, last_words
+from persistence.client_programs import ClientPrograms, complaint, find_client_programs
 from persistence.contents import OBJECTS, Ask, contents_of
 from persistence.errors import BackupUnusable, SetupFailed
 from persistence.postgres import Connection, Database
@@ -86,6 +86,8 @@ UPDATE nodes SET run = gen_random_uuid(), lease_until = least(lease_until, now()
 UPDATE players SET owner_epoch = greatest(owner_epoch, (extract(epoch FROM clock_timestamp()) * 1000)::bigint) + 1;
 SELECT setval(sequence, nextval(sequence) + {NEW_IDS}) FROM pg_get_serial_sequence('players', 'id') AS sequence;
 """  # noqa: S608 - a constant
+#: pg_stat_activity stands still within a transaction
+_LOOK_AGAIN = "SELECT pg_stat_clear_snapshot();\n"
 
 
 async def restore(
@@ -131,6 +133,7 @@ async def restore(
         if difference := contents.difference_from(backup.manifest.contents):
             raise SetupFailed(f"{backup.path} did not restore to what it says ({difference}); nothing was changed.")
         await psql.send(_FENCE)
+        await psql.send(_LOOK_AGAIN)
         await _refuse_connected(psql.ask, address)
         await psql.commit()
     return BackupReport(backup.size_bytes, contents, time.monotonic() - began)
@@ -252,7 +255,7 @@ class _Psql:
         status = await self._process.wait()
         self._complaints.seek(0)
         complaints = self._complaints.read()
-        reason = last_words(complaints, status)
+        reason = complaint(complaints, status)
         if self._committing and b"ERROR: " not in complaints:
             return SetupFailed(f"The connection was lost at the very end ({reason}); look whether the data are there.")
         if "lock timeout" in reason:
