@@ -77,7 +77,7 @@ class Contents(Struct, frozen=True):
         for table in sorted(self.rows.keys() | expected.rows.keys()):
             found, wanted = self.rows.get(table), expected.rows.get(table)
             if found != wanted:
-                return f"table {table} has {_rows(found)} instead of {_rows(wanted)}"
+                return f"table {table}: {_rows(found)} instead of {_rows(wanted)}"
         if (self.unreconciled_rows, self.unreconciled_sha256) != (
             expected.unreconciled_rows,
             expected.unreconciled_sha256,
@@ -90,7 +90,7 @@ class Contents(Struct, frozen=True):
 
 
 def _rows(count: int | None) -> str:
-    return "no such table" if count is None else f"{count} rows"
+    return "none" if count is None else f"{count} rows"
 
 
 async def contents_of(ask: Ask) -> Contents:

@@ -141,9 +141,7 @@ async def test_a_backup_that_does_not_hold_what_it_says_changes_nothing(backup: 
         contents = sound.manifest.contents
     rows_ = contents.rows | {"players": 6}
     lying = forged(backup, contents=type(contents)(contents.revisions, rows_, 0, contents.unreconciled_sha256))
-    await refused(
-        database_dsn, lying, r"did not restore to what it says \(table players has 5 rows instead of 6 rows\)"
-    )
+    await refused(database_dsn, lying, r"did not restore to what it says \(table players: 5 rows instead of 6 rows\)")
     lying = forged(backup, contents=type(contents)(contents.revisions, contents.rows, 1, "x"))
     await refused(database_dsn, lying, "ledger_reconciliation has other rows: 0 instead of 1")
     lying = forged(backup, contents=type(contents)(contents.revisions[:1], contents.rows, 0, ""))
