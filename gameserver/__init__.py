@@ -9,6 +9,7 @@ pyproject.toml and by tests/test_architecture.py):
     identity                       Telegram login, tokens, accounts
     wire                           bytes <-> messages: op codes, frames, close codes
     settings | logs | metrics | clock | timing_wheel | stop_request | addresses | file_limit | garbage
+    refusals                       what the database refuses, as wire errors
     errors                         the error tree
     persistence                    PostgreSQL: pool, write-behind, stores, migrations, embedded server
     hotpath                        Cython: rules, player state, tap codec, rate limit; imports nothing of ours

