@@ -7,6 +7,7 @@ player in memory writes nothing any more, note it in the security log, and in th
 import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from persistence.errors import Duplicate, SetupFailed
@@ -121,8 +122,8 @@ async def redeem_recovery_code(database: Database, code: str, telegram_id: int, 
     return account
 
 
-async def _ask(database: Database, sql: str, *args: object) -> object:
-    async def ask(connection: Connection) -> object:
+async def _ask(database: Database, sql: str, *args: object) -> Any:
+    async def ask(connection: Connection) -> Any:
         return await connection.fetchval(sql, *args)
 
     return await database.transaction(ask)
