@@ -311,6 +311,9 @@ COMMENT ON FUNCTION number_chat IS 'Trigger: the numbers of a channel''s message
 CREATE TRIGGER chat_messages_gapless AFTER INSERT ON chat_messages
     REFERENCING NEW TABLE AS arrived FOR EACH STATEMENT EXECUTE FUNCTION number_chat();
 COMMENT ON TRIGGER chat_messages_gapless ON chat_messages IS 'A reader who has n and n + 1 knows that nothing came between.';
+CREATE TRIGGER chat_messages_numbered BEFORE UPDATE OF channel, seq ON chat_messages
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();
+COMMENT ON TRIGGER chat_messages_numbered ON chat_messages IS 'A message keeps its number, also when it is taken down.';
 
 -- Competitions ------------------------------------------------------------------------------------------------------
 
@@ -374,7 +377,8 @@ CREATE TABLE player_competitions (
     entered_at timestamptz NOT NULL,
     reached_at timestamptz NOT NULL,
     place integer CONSTRAINT player_competitions_place_check CHECK (place >= 1),
-    prize_mpt reward_mpt NOT NULL DEFAULT 0,
+    prize_mpt bigint NOT NULL DEFAULT 0
+        CONSTRAINT player_competitions_prize_check CHECK (prize_mpt BETWEEN 0 AND 8999999999999999),
     refund_mpt reward_mpt NOT NULL DEFAULT 0,
     CONSTRAINT player_competitions_pkey PRIMARY KEY (competition_id, player_id),
     CONSTRAINT player_competitions_place_key UNIQUE (competition_id, place) DEFERRABLE INITIALLY DEFERRED,
@@ -383,6 +387,7 @@ CREATE TABLE player_competitions (
 CREATE INDEX player_competitions_player_id_idx ON player_competitions (player_id);
 CREATE INDEX player_competitions_score_idx ON player_competitions (competition_id, score DESC, reached_at, player_id);
 COMMENT ON TABLE player_competitions IS 'An entry: the player''s own total of accepted taps between start and end; place and prize once it is settled.';
+COMMENT ON COLUMN player_competitions.prize_mpt IS 'Its limit is a balance''s: the fees of ten thousand entrants may be more than any one reward.';
 COMMENT ON COLUMN player_competitions.reached_at IS 'When the score was reached: of equals, the earlier is ahead.';
 
 -- Leaderboards ------------------------------------------------------------------------------------------------------
@@ -446,10 +451,13 @@ CREATE TRIGGER leaderboard_entries_frozen_insert AFTER INSERT ON leaderboard_ent
     REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refuse_frozen_entries();
 CREATE TRIGGER leaderboard_entries_frozen_update AFTER UPDATE ON leaderboard_entries
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refuse_frozen_entries();
+CREATE TRIGGER leaderboard_entries_frozen_move AFTER UPDATE ON leaderboard_entries
+    REFERENCING NEW TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refuse_frozen_entries();
 CREATE TRIGGER leaderboard_entries_frozen_delete AFTER DELETE ON leaderboard_entries
     REFERENCING OLD TABLE AS changed FOR EACH STATEMENT EXECUTE FUNCTION refuse_frozen_entries();
 COMMENT ON TRIGGER leaderboard_entries_frozen_insert ON leaderboard_entries IS 'Nobody is added to a frozen board.';
 COMMENT ON TRIGGER leaderboard_entries_frozen_update ON leaderboard_entries IS 'Nothing on a frozen board is changed.';
+COMMENT ON TRIGGER leaderboard_entries_frozen_move ON leaderboard_entries IS 'Nobody is moved from another board onto a frozen one.';
 COMMENT ON TRIGGER leaderboard_entries_frozen_delete ON leaderboard_entries IS 'Nobody is taken off a frozen board.';
 
 CREATE FUNCTION keep_frozen() RETURNS trigger LANGUAGE plpgsql AS $$

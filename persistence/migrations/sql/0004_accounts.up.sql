@@ -514,10 +514,12 @@ BEGIN
         UPDATE community_members SET role = 'member', state = 'left', left_at = greatest(joined_at, erase_account.at)
         WHERE community_id = heir.community_id AND player_id = erased;
         UPDATE community_members SET role = 'owner' WHERE community_id = heir.community_id AND player_id = heir.player_id;
-        UPDATE communities SET closed_at = erase_account.at WHERE id = heir.community_id AND heir.player_id IS NULL;
+        UPDATE communities SET closed_at = erase_account.at, name = 'closed community', description = ''
+        WHERE id = heir.community_id AND heir.player_id IS NULL;
     END LOOP;
     UPDATE players SET erased_at = erase_account.at, telegram_id = NULL, dev_name = NULL, display_name = 'erased player',
-        premium = false, referral_code = random_referral_code(), public_id = gen_random_uuid() WHERE id = erased;
+        premium = false, referral_code = random_referral_code(), public_id = gen_random_uuid(),
+        ban_reason = CASE WHEN banned_until IS NOT NULL THEN 'banned before it was erased' END WHERE id = erased;
     INSERT INTO security_logs (at, event, severity, player_id) VALUES (erase_account.at, 'account_erased', 'info', erased);
     INSERT INTO admin_audit_log (actor, action, player_id) VALUES (actor, 'account.erase', erased);
     RETURN true;
@@ -543,6 +545,12 @@ BEGIN
     UPDATE community_members SET state = 'left', left_at = greatest(joined_at, NEW.erased_at), role = 'member'
     WHERE player_id = NEW.id AND state <> 'left';
     DELETE FROM operation_cursors WHERE player_id = NEW.id;
+    DELETE FROM player_influence WHERE player_id = NEW.id;
+    -- what could not be written for this player never will be; where others were in the same unit, their figures stay
+    UPDATE write_dead_letters SET error = '(of an erased player)', writes = CASE cardinality(player_ids) WHEN 1 THEN '{}' ELSE writes END,
+        state = CASE WHEN state = 'open' AND cardinality(player_ids) = 1 THEN 'discarded' ELSE state END,
+        closed_at = CASE WHEN state = 'open' AND cardinality(player_ids) = 1 THEN NEW.erased_at ELSE closed_at END
+    WHERE player_ids @> ARRAY[NEW.id];
     RETURN NULL;
 END $$;
 COMMENT ON FUNCTION erase_traces IS 'Trigger: with a player everything personal goes; what the ledger, the boards and the communities need stays without a name.';

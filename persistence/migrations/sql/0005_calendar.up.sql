@@ -168,20 +168,27 @@ BEGIN
     ), derived AS (
         SELECT p.id, coalesce(i.direct, 0) AS direct, coalesce(i.second, 0) AS second,
             (10 * (level_of(p.xp) - 1) + isqrt(p.lifetime_mpt / 1000) + 25 * coalesce(i.direct, 0) + 5 * coalesce(i.second, 0))
-                * (10000 + (5000 >> (p.generation - 1))) / 10000 AS influence
+                * (10000 + (5000 >> least(p.generation - 1, 13))) / 10000 AS influence
         FROM players AS p LEFT JOIN invited AS i ON i.id = p.id
         WHERE p.erased_at IS NULL AND (p.xp > 0 OR p.lifetime_mpt > 0 OR i.id IS NOT NULL)
+    ), written AS (
+        INSERT INTO player_influence AS f (player_id, active_direct, active_second, influence, supporters, reached_at)
+        SELECT id, direct, second, influence, isqrt(influence / 50) + direct, recompute_influence.at
+        FROM derived WHERE influence > 0
+        ON CONFLICT (player_id) DO UPDATE
+        SET active_direct = excluded.active_direct, active_second = excluded.active_second, influence = excluded.influence,
+            supporters = excluded.supporters,
+            reached_at = CASE WHEN f.influence = excluded.influence THEN f.reached_at ELSE excluded.reached_at END
+        WHERE (f.active_direct, f.active_second, f.influence, f.supporters)
+            <> (excluded.active_direct, excluded.active_second, excluded.influence, excluded.supporters)
+        RETURNING 1
+    ), faded AS (
+        -- whose invitees have all gone quiet, and who was erased
+        DELETE FROM player_influence AS f
+        WHERE NOT EXISTS (SELECT FROM derived AS d WHERE d.id = f.player_id AND d.influence > 0)
+        RETURNING 1
     )
-    INSERT INTO player_influence AS f (player_id, active_direct, active_second, influence, supporters, reached_at)
-    SELECT id, direct, second, influence, isqrt(influence / 50) + direct, recompute_influence.at
-    FROM derived WHERE influence > 0
-    ON CONFLICT (player_id) DO UPDATE
-    SET active_direct = excluded.active_direct, active_second = excluded.active_second, influence = excluded.influence,
-        supporters = excluded.supporters,
-        reached_at = CASE WHEN f.influence = excluded.influence THEN f.reached_at ELSE excluded.reached_at END
-    WHERE (f.active_direct, f.active_second, f.influence, f.supporters)
-        <> (excluded.active_direct, excluded.active_second, excluded.influence, excluded.supporters);
-    GET DIAGNOSTICS changed = ROW_COUNT;
+    SELECT (SELECT count(*) FROM written) + (SELECT count(*) FROM faded) INTO changed;
     RETURN changed;
 END $$;
 COMMENT ON FUNCTION recompute_influence IS
@@ -381,8 +388,9 @@ LANGUAGE sql STABLE AS $$
             count(*) OVER () AS entrants
         FROM player_competitions AS e WHERE e.competition_id = competition
     ), pool AS (
-        SELECT sum(e.fee_mpt)::bigint * 9000 / 10000 AS fees_mpt,
-            sum(e.fee_mpt)::bigint * 9000 / 10000 + CASE WHEN count(*) >= 10 THEN max(c.bonus_mpt) ELSE 0 END AS total_mpt,
+        -- in numeric, for nine thousand times the fees may be too much for a bigint
+        SELECT div(sum(e.fee_mpt) * 9000, 10000)::bigint AS fees_mpt,
+            div(sum(e.fee_mpt) * 9000, 10000)::bigint + CASE WHEN count(*) >= 10 THEN max(c.bonus_mpt) ELSE 0 END AS total_mpt,
             count(*) AS entrants
         FROM entrant AS e, competitions AS c WHERE c.id = competition
     ), weighted AS (

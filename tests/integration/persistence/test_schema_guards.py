@@ -9,6 +9,7 @@ from persistence.flush_transaction import write_by_steps
 from persistence.postgres import Connection, Database
 from tests.fakes.database_probe import assert_reconciled, claimed_players, rows
 from tests.fakes.flushable_player import FlushablePlayer
+from tests.fakes.schema_breaker import refusal, refusal_by_trigger
 
 RUN = uuid4()
 
@@ -55,24 +56,44 @@ async def test_a_player_out_of_range(database: Database, player: FlushablePlayer
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("trigger", "change"),
     [
-        "UPDATE token_transactions SET amount_mpt = amount_mpt + 1",
-        "DELETE FROM token_transactions",
-        "DELETE FROM token_transactions_default",
-        "TRUNCATE token_transactions",
-        "TRUNCATE token_transactions_default",
-        "UPDATE ledger_keys SET key = 'other'",
-        "DELETE FROM ledger_keys",
-        "TRUNCATE ledger_keys CASCADE",
+        ("token_transactions_append_only", "UPDATE token_transactions SET amount_mpt = amount_mpt + 1"),
+        ("token_transactions_append_only", "DELETE FROM token_transactions"),
+        ("token_transactions_append_only", "DELETE FROM token_transactions_default"),
+        ("token_transactions_default_no_truncate", "TRUNCATE token_transactions_default"),
+        ("ledger_keys_append_only", "UPDATE ledger_keys SET key = 'other'"),
     ],
 )
-async def test_the_ledger_is_append_only(database: Database, player: FlushablePlayer, change: str) -> None:
+async def test_the_ledger_is_append_only(
+    database: Database, player: FlushablePlayer, trigger: str, change: str
+) -> None:
     assert player.columns.balance_mpt == 1_500
     before = await rows(database, "SELECT * FROM token_transactions ORDER BY amount_mpt")
-    with pytest.raises(Rejected, match="append-only"):
-        await rows(database, change)
+    assert "append-only" in str(await refusal_by_trigger(database, trigger, change))
     assert await rows(database, "SELECT * FROM token_transactions ORDER BY amount_mpt") == before
+
+
+@pytest.mark.parametrize(
+    ("trigger", "change"),
+    [
+        ("token_transactions_no_truncate", "TRUNCATE token_transactions"),
+        ("ledger_keys_no_truncate", "TRUNCATE ledger_keys CASCADE"),
+        ("ledger_keys_append_only", "DELETE FROM ledger_keys"),
+    ],
+)
+async def test_the_ledger_is_append_only_in_more_than_one_way(
+    database: Database, player: FlushablePlayer, trigger: str, change: str
+) -> None:
+    """Without this trigger another one, or a foreign key, would still refuse."""
+    assert player.columns.balance_mpt == 1_500
+    assert "append-only" in str(await refusal(database, change))
+    assert await rows(database, "SELECT count(*) FROM pg_trigger WHERE tgname = $1 AND tgenabled = 'O'", trigger) == [
+        (1,)
+    ]
+    assert await rows(database, "SELECT count(*) FROM ledger_keys JOIN token_transactions USING (transaction_id)") == [
+        (2,)
+    ]
 
 
 async def test_a_month_with_a_partition_is_append_only_too(database: Database, player: FlushablePlayer) -> None:
@@ -119,7 +140,7 @@ async def test_a_batch_whose_ledger_disagrees_is_refused_at_commit(
 
     with pytest.raises(Rejected, match=sentence) as caught:
         await database.transaction(forge)
-    assert caught.value.constraint == "write_batches_ledger_check"
+    assert caught.value.constraint == "write_batches_ledger_check"  # the trigger
     assert await rows(database, "SELECT count(*) FROM ledger_keys") == [(1,)]
     await assert_reconciled(database)
 
