@@ -111,30 +111,3 @@ def test_files_that_are_no_revisions_are_refused(tmp_path: Path, names: list[str
         (tmp_path / name).write_text("SELECT 1")
     with pytest.raises(ValueError, match="is not revision 0001"):
         migrate.load_revisions(tmp_path)
-
-
-async def test_everything_in_the_schema_says_what_it_is_for(database: Database) -> None:
-    silent = await rows(
-        database,
-        """
-        SELECT relname::text FROM pg_class
-        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v') AND NOT relispartition
-            AND obj_description(oid, 'pg_class') IS NULL
-        UNION ALL SELECT proname::text FROM pg_proc
-        WHERE pronamespace = 'public'::regnamespace AND obj_description(oid, 'pg_proc') IS NULL
-        """,
-    )
-    assert silent == []
-
-
-async def test_every_foreign_key_has_an_index(database: Database) -> None:
-    unindexed = await rows(
-        database,
-        """
-        SELECT c.conname::text FROM pg_constraint AS c
-        WHERE c.contype = 'f' AND c.connamespace = 'public'::regnamespace AND NOT EXISTS (
-            SELECT FROM pg_index AS i WHERE i.indrelid = c.conrelid AND i.indkey[0] = c.conkey[1]
-        )
-        """,
-    )
-    assert unindexed == []
