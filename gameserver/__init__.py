@@ -8,8 +8,7 @@ pyproject.toml and by tests/test_architecture.py):
     actors                         who owns which state, and in which order its messages run
     identity                       Telegram login, tokens, accounts
     wire                           bytes <-> messages: op codes, frames, close codes
-    settings | logs | metrics | clock | timing_wheel | stop_request | addresses | file_limit | garbage
-    refusals                       what the database refuses, as wire errors
+    settings | logs | metrics | clock | timing_wheel | stop_request | addresses | file_limit | garbage | refusals
     errors                         the error tree
     persistence                    PostgreSQL: pool, write-behind, stores, migrations, embedded server
     hotpath                        Cython: rules, player state, tap codec, rate limit; imports nothing of ours

@@ -316,14 +316,11 @@ class PlayerState:
         return taken_mpt
 
     def credit(self, amount_mpt: int, minted: bool) -> int:
-        """Add tokens that come with a ledger entry of their own.
+        """Add tokens that have a ledger entry of their own; returns those for which `MAX_MONEY_MPT` has room.
 
         Args:
             amount_mpt: how much, 0 … `MAX_MONEY_MPT`.
             minted: they are new, so they count as earned; else they were somebody's before.
-
-        Returns:
-            What was added, in mPT: less where the balance would exceed `MAX_MONEY_MPT`.
         """
         credited_mpt = min(amount_mpt, MAX_MONEY_MPT - self.balance_mpt)
         if minted:
