@@ -1,7 +1,7 @@
 """What moved, double-entry and in the order of time, and what everybody has in consequence.
 
 A player's whole history belongs to one batch: the database compares, at COMMIT, where a batch's entries end with the
-balance that the player has. Many players make a batch, so that they are compared all at once.
+balance that the player has. Many players make a batch, so that all of them are compared at once.
 """
 
 from array import array
