@@ -6,7 +6,7 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd loadtest/*.pyx loadtest/*.pxd) setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-debug test-asan fuzz lint format load bench lock clean
+.PHONY: help setup run test test-big test-debug test-asan fuzz lint format load bench lock clean
 
 help:                      ## what can be done here
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,8 @@ run: setup                 ## serve the game on this machine
 	@exec $(BIN)/gameserver serve
 test: $(VENV)/.dev setup   ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+test-big: $(VENV)/.dev setup  ## a million players: indexes used, figures to build/query-budget.md; some 15 minutes
+	@$(BIN)/python -m pytest -m big -p no:cacheprovider -o faulthandler_timeout=0 -s tests/integration/big $(ARGS)
 # What reaches the extensions, over builds of them with checks, each in a copy of the tree under build/checked.
 NEAR_C  := tests/unit/hotpath tests/property tests/unit/gameserver/actors tests/unit/gameserver/edge
 SOCKETS := $(addprefix tests/integration/edge/test_,frames.py handshake.py transport.py)

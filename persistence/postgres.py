@@ -13,7 +13,7 @@ Every error of the driver becomes one of `persistence.errors` here.
 """
 
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, TypeAlias, TypeVar, TypeVarTuple
@@ -69,8 +69,8 @@ class Connection(Protocol):
     async def fetchval(self, sql: str, *args: object) -> Any:
         """The first column of the first row, None if there is none."""
 
-    async def copy_records(self, table: str, *, columns: Sequence[str], records: Iterable[Sequence[object]]) -> str:
-        """COPY records into a table."""
+    async def copy_text(self, table: str, *, columns: Sequence[str], blocks: AsyncIterable[bytes]) -> str:
+        """COPY rows into a table; the blocks are in PostgreSQL's text format."""
 
 
 class _TranslatingConnection:
@@ -93,8 +93,8 @@ class _TranslatingConnection:
     async def fetchval(self, sql: str, *args: object) -> Any:
         return await self._answer(self._raw.fetchval(sql, *args))
 
-    async def copy_records(self, table: str, *, columns: Sequence[str], records: Iterable[Sequence[object]]) -> str:
-        return await self._answer(self._raw.copy_records_to_table(table, columns=columns, records=records))
+    async def copy_text(self, table: str, *, columns: Sequence[str], blocks: AsyncIterable[bytes]) -> str:
+        return await self._answer(self._raw.copy_to_table(table, source=blocks, columns=columns, format="text"))
 
     async def _answer(self, request: Awaitable[T]) -> T:
         try:

@@ -1,1 +1,1 @@
-"""What a database is filled with: the game's content, from data files."""
+"""What a database is filled with: the game's content, from data files; made-up players with a past."""

@@ -1,12 +1,18 @@
 """Looking at and preparing a test's database from outside the stores."""
 
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 from persistence import player_store
 from persistence.postgres import Connection, Database
 from persistence.records import LoadedPlayer
 from tests.fakes.flushable_player import AT_MS, FlushablePlayer
+
+
+def address_in(dsn: str, name: str) -> str:
+    """The address of another database on the same server."""
+    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
 
 
 async def rows(database: Database, sql: str, *args: object) -> list[tuple[Any, ...]]:

@@ -6,7 +6,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 import trio
@@ -14,6 +13,7 @@ import trio
 from persistence.embedded import Embedded
 from persistence.migrations import migrate
 from persistence.postgres import Connection, Database, open_loop
+from tests.fakes.database_probe import address_in
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
@@ -63,11 +63,6 @@ async def database(asyncio_loop: None, database_dsn: str) -> AsyncIterator[Datab
     """A new database with the present schema, open."""
     async with Database.open(database_dsn) as database:
         yield database
-
-
-def address_in(dsn: str, name: str) -> str:
-    """The address of another database on the same server."""
-    return urlunsplit(urlsplit(dsn)._replace(path=f"/{name}"))
 
 
 def _fresh(server: Embedded, template: str) -> Iterator[str]:

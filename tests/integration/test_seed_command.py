@@ -44,7 +44,8 @@ def test_seed_says_what_to_give(idle: ServerProcess, tmp_path: Path) -> None:
         done = idle.run("seed", *arguments)
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr == (
-            "gameserver: say what to fill the database with: --content, with --content-dir for files of your own.\n"
+            "gameserver: say what to fill the database with: --content, with --content-dir for files of your own, "
+            "or --players N.\n"
         )
 
 
@@ -132,3 +133,55 @@ def test_a_production_database_has_only_what_was_asked_for(idle: ServerProcess, 
     done = idle.run("seed", "--content")
     assert done.returncode == 0, done.stderr
     assert ask(database_dsn, "SELECT count(*) FROM content_versions") == [(8,)]
+
+
+def test_players_are_seeded_once(idle: ServerProcess, database_dsn: str) -> None:
+    idle.environment["GAME_DATABASE_URL"] = database_dsn
+    order = ("seed", "--players", "300", "--seed", "4", "--days", "3", "--until", "2026-03-08")
+    done = idle.run(*order)
+    assert done.returncode == 0, done.stderr
+    told = done.stdout.splitlines()
+    assert told[0] == "300 players with 3 days until 2026-03-08, from seed 4"
+    counted = {line.split()[0]: line.split()[1] for line in told[1:-1]}
+    assert counted["players"] == "300"
+    assert "rows in" in told[-1]
+    assert "checking the ledger" in done.stderr  # the bars
+    assert ask(database_dsn, "SELECT count(*), max(created_at)::date::text FROM players") == [(300, "2026-03-08")]
+    assert ask(database_dsn, "SELECT * FROM reconcile()") == []
+
+    again = idle.run(*order)
+    assert again.returncode == 1
+    assert "gameserver: There are players or what belongs to them in this database already" in again.stderr
+    assert ask(database_dsn, "SELECT count(*) FROM players") == [(300,)]
+
+
+def test_players_are_seeded_until_yesterday(idle: ServerProcess, database_dsn: str) -> None:
+    idle.environment["GAME_DATABASE_URL"] = database_dsn
+    done = idle.run("seed", "--players", "20", "--days", "2")
+    assert done.returncode == 0, done.stderr
+    [(newest, yesterday)] = ask(
+        database_dsn,
+        "SELECT max(created_at)::date::text, (now() AT TIME ZONE 'UTC')::date - 1 FROM players",
+    )
+    assert newest == str(yesterday)
+
+
+def test_players_are_not_made_up_in_production(idle: ServerProcess, database_dsn: str) -> None:
+    idle.environment |= PRODUCTION | {"GAME_DATABASE_URL": database_dsn}
+    done = idle.run("seed", "--players", "20", "--days", "2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "gameserver: made-up players stay for ever in a production database's ledger and boards; "
+        "add --force if you mean it.\n"
+    )
+    assert ask(database_dsn, "SELECT count(*) FROM players") == [(0,)]
+    done = idle.run("seed", "--players", "20", "--days", "2", "--force")
+    assert done.returncode == 0, done.stderr
+    assert ask(database_dsn, "SELECT count(*) FROM players") == [(20,)]
+
+
+@pytest.mark.parametrize("day", ["2019-12-31", "2999-01-01"])
+def test_a_past_is_past(idle: ServerProcess, day: str) -> None:
+    done = idle.run("seed", "--players", "20", "--until", day)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "gameserver: a past ends between 2020-01-01 and today" in done.stderr

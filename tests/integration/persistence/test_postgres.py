@@ -1,5 +1,7 @@
 """The door to PostgreSQL: transactions, errors, cancellation, connections, notices."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 import trio
 
@@ -159,9 +161,13 @@ async def test_connections_carry_names_and_limits(empty_database: Database) -> N
         assert await patient.run(settings) == ("gameserver m", "0")
 
 
-async def test_records_are_copied(things: Database) -> None:
+async def test_text_is_copied(things: Database) -> None:
+    async def blocks() -> AsyncIterator[bytes]:
+        yield b"1\t5\n"
+        yield b"2\t6\n"
+
     async def copy(connection: Connection) -> str:
-        return await connection.copy_records("things", columns=["id", "size"], records=[(1, 5), (2, 6)])
+        return await connection.copy_text("things", columns=["id", "size"], blocks=blocks())
 
     assert await things.transaction(copy) == "COPY 2"
     assert await rows(things, "SELECT sum(size) FROM things") == [(11,)]
