@@ -6,10 +6,10 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd loadtest/*.pyx loadtest/*.pxd) setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-big test-debug test-asan fuzz lint format load bench lock clean
+.PHONY: help setup run test test-big test-postgres test-debug test-asan fuzz lint format load bench lock clean
 
 help:                      ## what can be done here
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,6 +41,10 @@ test: $(VENV)/.dev setup   ## every test
 	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 test-big: $(VENV)/.dev setup  ## a million players: indexes used, figures to build/query-budget.md; some 15 minutes
 	@$(BIN)/python -m pytest -m big -p no:cacheprovider -o faulthandler_timeout=0 -s tests/integration/big $(ARGS)
+# What uses the database, on other programs than the embedded ones; no server of the system is needed or touched.
+test-postgres: $(VENV)/.dev setup  ## the database's tests on another PostgreSQL: POSTGRES=/usr/lib/postgresql/15/bin
+	@test -x "$(POSTGRES)/postgres" || { echo "set POSTGRES to a folder with its programs: POSTGRES=/usr/lib/postgresql/15/bin"; exit 1; }
+	@TEST_POSTGRES_BIN="$(POSTGRES)" $(BIN)/python -m pytest -q -n auto --dist loadgroup -m database tests/integration $(ARGS)
 # What reaches the extensions, over builds of them with checks, each in a copy of the tree under build/checked.
 NEAR_C  := tests/unit/hotpath tests/property tests/unit/gameserver/actors tests/unit/gameserver/edge
 SOCKETS := $(addprefix tests/integration/edge/test_,frames.py handshake.py transport.py)

@@ -24,6 +24,7 @@ from persistence.data_folder import CLUSTER
 from persistence.embedded import Embedded, running
 from persistence.errors import PersistenceError, SchemaMismatch, SetupFailed
 from persistence.migrations import migrate
+from persistence.migrations.losses import losses as find_losses
 from persistence.migrations.migrate import RevisionStatus
 from persistence.postgres import Database, open_loop
 
@@ -102,8 +103,9 @@ async def prepare_schema(database: Database, settings: Settings) -> bool:
     """
     ours = settings.database_url is None or (settings.is_dev and await migrate.is_empty(database))
     if ours:
-        await migrate.up(database)
-    await migrate.check(database)
+        await migrate.up(database)  # refuses what `check` would refuse
+    else:
+        await migrate.check(database)
     return ours
 
 
@@ -122,9 +124,13 @@ def with_game(settings: Settings, work: Callable[[Database], Awaitable[T]]) -> T
     return with_database(settings, run)
 
 
-def status(settings: Settings) -> list[RevisionStatus]:
-    """Every revision that the server knows or the database has."""
-    return with_database(settings, migrate.status)
+def status(settings: Settings) -> tuple[list[RevisionStatus], list[str]]:
+    """Every revision that the server knows or the database has, and what was changed by hand, in words."""
+
+    async def look(database: Database) -> tuple[list[RevisionStatus], list[str]]:
+        return await migrate.status(database), await migrate.drift(database)
+
+    return with_database(settings, look)
 
 
 def up(settings: Settings, target: str | None) -> list[str]:
@@ -135,6 +141,16 @@ def up(settings: Settings, target: str | None) -> list[str]:
 def down(settings: Settings, target: str) -> list[str]:
     """Take back what came after `target`; returns what was taken back."""
     return with_database(settings, functools.partial(migrate.down, target=target))
+
+
+def losses(settings: Settings, target: str) -> dict[str, int]:
+    """What `down` to `target` would lose: rows by table, values by `table.column`."""
+    return with_database(settings, functools.partial(find_losses, target=target))
+
+
+def accept(settings: Settings) -> list[str]:
+    """Take the schema as it now is for the right one; returns what is different from before, in words."""
+    return with_database(settings, migrate.accept)
 
 
 def inspect(settings: Settings) -> str:

@@ -20,7 +20,16 @@ class PersistenceError(Exception):
 
 
 class DatabaseUnavailable(PersistenceError):
-    """Nothing was committed (but see `OutcomeUnknown`), and the same transaction may succeed later."""
+    """Nothing was committed (but see `OutcomeUnknown`), and the same transaction may succeed later.
+
+    Args:
+        message: what happened.
+        sqlstate: five characters, e.g. `55P03`; "" where it was not PostgreSQL that said so.
+    """
+
+    def __init__(self, message: str, *, sqlstate: str = "") -> None:
+        super().__init__(message)
+        self.sqlstate = sqlstate
 
 
 class OutcomeUnknown(DatabaseUnavailable):

@@ -388,7 +388,7 @@ def _translated(error: BaseException, raw: RawConnection) -> BaseException:
     if isinstance(error, asyncpg.PostgresError):
         sqlstate = error.sqlstate or ""
         if is_transient(sqlstate):
-            return DatabaseUnavailable(f"{sqlstate}: {error}")
+            return DatabaseUnavailable(f"{sqlstate}: {error}", sqlstate=sqlstate)
         kind = Duplicate if sqlstate == UNIQUE_VIOLATION else Rejected
         constraint = getattr(error, "constraint_name", None) or ""
         return kind(str(error), sqlstate=sqlstate, constraint=constraint)

@@ -4,6 +4,8 @@ Codes and classes (the first two characters): PostgreSQL manual, appendix A.
 """
 
 UNIQUE_VIOLATION = "23505"
+LOCK_NOT_AVAILABLE = "55P03"  #: `lock_timeout` has passed
+DEADLOCK_DETECTED = "40P01"
 
 #: after these the same transaction may succeed: connection, resources, operator intervention, system, rollback
 #: (serialization, deadlock), lock not available, read-only (a standby), time limits of a transaction

@@ -1,4 +1,7 @@
-"""A real PostgreSQL for the tests of a worker, and a fresh database for each test that asks for one."""
+"""A real PostgreSQL for the tests of a worker, and a fresh database for each test that asks for one.
+
+Tests that use it bear the mark `database`: `make test-postgres` runs them on another PostgreSQL.
+"""
 
 import itertools
 import os
@@ -13,10 +16,19 @@ import trio
 from persistence.embedded import Embedded
 from persistence.migrations import migrate
 from persistence.postgres import Connection, Database, open_loop
+from tests.chosen_postgres import CHOSEN, start_postgres
 from tests.fakes.database_probe import address_in
 
 _TEMPLATE = "migrated"
 _numbers = itertools.count(1)
+_OURS = {"postgres_server", "server_settings"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if _OURS & set(getattr(item, "fixturenames", ())):
+            item.add_marker("database")
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +36,7 @@ def postgres_server() -> Iterator[Embedded]:
     """The PostgreSQL of this worker, with a migrated database that tests copy. Not to be stopped by a test."""
     folder = Path(tempfile.mkdtemp(prefix="ppj-tests-"))
     try:
-        with Embedded.start(folder) as server:
+        with start_postgres(folder) as server:
             _administer(server, f"CREATE DATABASE {_TEMPLATE}")
             trio.run(_migrate, address_in(server.dsn, _TEMPLATE))
             yield server
@@ -42,6 +54,12 @@ def empty_database_dsn(postgres_server: Embedded) -> Iterator[str]:
 def database_dsn(postgres_server: Embedded) -> Iterator[str]:
     """The address of a new database with the present schema."""
     yield from _fresh(postgres_server, _TEMPLATE)
+
+
+@pytest.fixture
+def server_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """What a `ServerProcess` is to be given so that it uses the chosen PostgreSQL; nothing where that is its own."""
+    return {} if CHOSEN is None else {"database_url": request.getfixturevalue("empty_database_dsn")}
 
 
 @pytest.fixture

@@ -18,7 +18,10 @@ from persistence import data_folder, embedded
 from persistence.embedded import Embedded, attach, running
 from persistence.errors import DataFolderInUse, SetupFailed
 from persistence.postgres import Database, open_loop
+from tests.chosen_postgres import embedded_only
 from tests.fakes.database_probe import rows
+
+pytestmark = embedded_only
 
 ROOT = Path(__file__).parents[3]
 as_root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become another user")

@@ -11,12 +11,12 @@ import psutil
 import pytest
 import trio
 
-from persistence.embedded import Embedded
 from persistence.errors import DatabaseUnavailable, OutcomeUnknown
 from persistence.flush_sink import PostgresSink
 from persistence.migrations import migrate
 from persistence.postgres import Connection, Database
 from persistence.write_behind import WriteBehind
+from tests.chosen_postgres import start_postgres
 from tests.fakes.database_probe import assert_reconciled, claimed_players, rows
 from tests.fakes.flushable_player import FlushablePlayer
 from tests.fakes.postgres_proxy import Fault, proxy_to
@@ -171,9 +171,10 @@ def own_folder() -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.database
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 async def test_the_database_stops_and_comes_back(asyncio_loop: None, own_folder: Path, how: signal.Signals) -> None:  # noqa: ARG001 - its loop
-    server = Embedded.start(own_folder)
+    server = start_postgres(own_folder)
     try:
         async with Database.open(server.dsn) as database, trio.open_nursery() as nursery:
             await migrate.up(database)
@@ -190,7 +191,7 @@ async def test_the_database_stops_and_comes_back(asyncio_loop: None, own_folder:
             with trio.fail_after(20):
                 while not write_behind.degraded:
                     await trio.lowlevel.checkpoint()
-            server = Embedded.start(own_folder)
+            server = start_postgres(own_folder)
             assert await write_behind.drain(trio.current_time() + 20)
             assert await rows(database, "SELECT count(*) FROM players WHERE taps = 3") == [(50,)]
             await assert_reconciled(database)

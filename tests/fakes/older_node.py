@@ -1,0 +1,32 @@
+"""What servers from before revision 0004 send to claim players; the rest of what they send is sent still.
+
+When a store changes so that it needs a later revision, what it sent before belongs here.
+"""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from persistence.postgres import Connection, Database
+
+_LOCK = "SELECT id FROM players WHERE public_id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE"
+_CLAIM = """
+    UPDATE players AS p SET owner_epoch = p.owner_epoch + 1, owner_node = $2
+    WHERE p.id = ANY ($1::bigint[]) AND (
+        p.owner_node IS NULL OR p.owner_node = $2
+        OR NOT EXISTS (SELECT FROM nodes AS n WHERE n.name = p.owner_node AND n.lease_until > statement_timestamp())
+    )
+    RETURNING p.id, p.owner_epoch
+"""
+_CURSORS = "SELECT player_id, lineage, applied_seq FROM operation_cursors WHERE player_id = ANY ($1::bigint[])"
+
+
+async def claim(database: Database, public_ids: Sequence[UUID], *, node: str) -> dict[int, int]:
+    """Claim players and read what hangs on them; their epochs by their ids."""
+
+    async def work(connection: Connection) -> dict[int, int]:
+        wanted = [id_ for (id_,) in await connection.fetch(_LOCK, public_ids)]
+        epochs = dict(tuple(row) for row in await connection.fetch(_CLAIM, wanted, node))
+        await connection.fetch(_CURSORS, list(epochs))
+        return epochs
+
+    return await database.transaction(work)
