@@ -6,9 +6,10 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import IO, Self
+
+from tests.data_folders import data_folder
 
 READY_LINE = "People Power Journey is ready."
 STOP_S = 30.0
@@ -30,8 +31,7 @@ class ServerProcess:
     """
 
     def __init__(self, **settings: str) -> None:
-        # Not below pytest's folder: run by root, the database belongs to a user who cannot pass through that.
-        self.data_dir = data_dir = Path(tempfile.mkdtemp(prefix="ppj-server-"))
+        self.data_dir = data_dir = data_folder("ppj-server-")
         self.port, self.http_port = free_port(), free_port()
         self.log_path = data_dir.with_name(f"{data_dir.name}.log")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GAME_")}

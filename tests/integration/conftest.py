@@ -6,9 +6,7 @@ Tests that use it bear the mark `database`: `make test-postgres` runs them on an
 import itertools
 import os
 import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 
 import pytest
 import trio
@@ -17,6 +15,7 @@ from persistence.embedded import Embedded
 from persistence.migrations import migrate
 from persistence.postgres import Connection, Database, open_loop
 from tests.chosen_postgres import CHOSEN, start_postgres
+from tests.data_folders import data_folder
 from tests.fakes.database_probe import address_in
 
 _TEMPLATE = "migrated"
@@ -34,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Embedded]:
     """The PostgreSQL of this worker, with a migrated database that tests copy. Not to be stopped by a test."""
-    folder = Path(tempfile.mkdtemp(prefix="ppj-tests-"))
+    folder = data_folder("ppj-tests-")
     try:
         with start_postgres(folder) as server:
             _administer(server, f"CREATE DATABASE {_TEMPLATE}")
@@ -85,7 +84,7 @@ async def database(asyncio_loop: None, database_dsn: str) -> AsyncIterator[Datab
 
 def _fresh(server: Embedded, template: str) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
-    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template}")
+    _administer(server, f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield address_in(server.dsn, name)
     _administer(server, f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from persistence.embedded import Embedded, attach, running
 from persistence.errors import DataFolderInUse, SetupFailed
 from persistence.postgres import Database, open_loop
 from tests.chosen_postgres import embedded_only
+from tests.data_folders import data_folder
 from tests.fakes.database_probe import rows
 
 pytestmark = embedded_only
@@ -45,7 +45,7 @@ server.stop()
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    path = Path(tempfile.mkdtemp(prefix="ppj-embedded-"))
+    path = data_folder("ppj-embedded-")
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)
