@@ -9,7 +9,7 @@ SHARED_MEMORY = Path("/dev/shm")
 ROOM_BYTES = 4 << 30  #: that must be free there; a worker needs a tenth of it
 
 
-def data_folder(prefix: str) -> Path:
+def new_data_folder(prefix: str) -> Path:
     """A new folder, to be removed by who asked for it.
 
     Not below pytest's own: run by root, a database belongs to a user who cannot pass through that.

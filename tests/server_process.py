@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import IO, Self
 
-from tests.data_folders import data_folder
+from tests.data_folders import new_data_folder
 
 READY_LINE = "People Power Journey is ready."
 STOP_S = 30.0
@@ -31,7 +31,7 @@ class ServerProcess:
     """
 
     def __init__(self, **settings: str) -> None:
-        self.data_dir = data_dir = data_folder("ppj-server-")
+        self.data_dir = data_dir = new_data_folder("ppj-server-")
         self.port, self.http_port = free_port(), free_port()
         self.log_path = data_dir.with_name(f"{data_dir.name}.log")
         clean = {name: value for name, value in os.environ.items() if not name.startswith("GAME_")}

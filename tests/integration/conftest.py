@@ -15,7 +15,7 @@ from persistence.embedded import Embedded
 from persistence.migrations import migrate
 from persistence.postgres import Connection, Database, open_loop
 from tests.chosen_postgres import CHOSEN, start_postgres
-from tests.data_folders import data_folder
+from tests.data_folders import new_data_folder
 from tests.fakes.database_probe import address_in
 
 _TEMPLATE = "migrated"
@@ -33,7 +33,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Embedded]:
     """The PostgreSQL of this worker, with a migrated database that tests copy. Not to be stopped by a test."""
-    folder = data_folder("ppj-tests-")
+    folder = new_data_folder("ppj-tests-")
     try:
         with start_postgres(folder) as server:
             _administer(server, f"CREATE DATABASE {_TEMPLATE}")

@@ -7,7 +7,7 @@ import psutil
 
 from persistence.embedded import Embedded
 from tests.chosen_postgres import CHOSEN, start_postgres
-from tests.data_folders import data_folder
+from tests.data_folders import new_data_folder
 
 
 def test_it_is_the_chosen_one(postgres_server: Embedded) -> None:
@@ -16,7 +16,7 @@ def test_it_is_the_chosen_one(postgres_server: Embedded) -> None:
 
 
 def test_it_ends_with_its_block_and_starts_again_on_its_data() -> None:
-    folder = data_folder("ppj-chosen-")
+    folder = new_data_folder("ppj-chosen-")
     try:
         for _ in range(2):
             with start_postgres(folder) as server:

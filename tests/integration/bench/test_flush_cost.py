@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data_folders import data_folder
+from tests.data_folders import new_data_folder
 
 ROOT = Path(__file__).parents[3]
 DEADLINE_S = 120.0
@@ -19,7 +19,7 @@ DEADLINE_S = 120.0
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """Where temporary folders go; PostgreSQL may run as another user, so it can be passed through."""
-    path = data_folder("ppj-bench-")
+    path = new_data_folder("ppj-bench-")
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)

@@ -18,7 +18,7 @@ from persistence.embedded import Embedded, attach, running
 from persistence.errors import DataFolderInUse, SetupFailed
 from persistence.postgres import Database, open_loop
 from tests.chosen_postgres import embedded_only
-from tests.data_folders import data_folder
+from tests.data_folders import new_data_folder
 from tests.fakes.database_probe import rows
 
 pytestmark = embedded_only
@@ -45,7 +45,7 @@ server.stop()
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    path = data_folder("ppj-embedded-")
+    path = new_data_folder("ppj-embedded-")
     path.chmod(0o755)
     yield path
     shutil.rmtree(path)

@@ -16,7 +16,7 @@ from persistence.migrations import migrate
 from persistence.postgres import Connection, Database
 from persistence.write_behind import WriteBehind
 from tests.chosen_postgres import start_postgres
-from tests.data_folders import data_folder
+from tests.data_folders import new_data_folder
 from tests.fakes.database_probe import assert_reconciled, claimed_players, rows
 from tests.fakes.flushable_player import FlushablePlayer
 from tests.fakes.postgres_proxy import Fault, proxy_to
@@ -166,7 +166,7 @@ async def test_changes_gather_while_the_database_is_away_and_stop_being_accepted
 @pytest.fixture
 def own_folder() -> Iterator[Path]:
     """A data folder for a PostgreSQL that the test may kill."""
-    folder = data_folder("ppj-outage-")
+    folder = new_data_folder("ppj-outage-")
     yield folder
     shutil.rmtree(folder)
 
