@@ -117,6 +117,7 @@ USES: Final[Mapping[str, Use]] = MappingProxyType(
         "expire_missions": _SCHEDULE,
         "flushed_past": _SCHEDULE,
         "fold_write_batches": _server("persistence.economy_store"),
+        "is_shown": _within("board_scores"),
         "isqrt": _within("level_of"),
         "level_of": _within("recompute_influence"),
         "maintain_partitions": _SCHEDULE,

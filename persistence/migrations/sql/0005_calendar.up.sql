@@ -105,7 +105,7 @@ DECLARE
 BEGIN
     INSERT INTO community_daily_power (community_id, day, power)
     SELECT id, for_day, power FROM communities WHERE closed_at IS NULL AND power > 0 AND created_at < to_at
-    ON CONFLICT (community_id, day) DO UPDATE SET power = greatest(community_daily_power.power, excluded.power);
+    ON CONFLICT (community_id, day) DO NOTHING;  -- asked again, it is another day's power by now
 
     INSERT INTO impact_metrics (day, metric, player_id, value)
     SELECT for_day, counted.metric::impact_metric, NULL, coalesce(counted.value, 0) FROM (
@@ -276,38 +276,46 @@ COMMENT ON FUNCTION activate_referrals IS 'Marks invitations that have come to l
 
 -- Leaderboards ------------------------------------------------------------------------------------------------------
 
-CREATE FUNCTION board_scores(board board_kind, period board_period, first_day date)
-RETURNS TABLE (player_id bigint, community_id bigint, score bigint, reached_at timestamptz)
-LANGUAGE plpgsql STABLE AS $$
-#variable_conflict use_column
-DECLARE
-    next_day date := period_end(period, first_day);
-BEGIN
-    IF board = 'community_power' THEN
-        RETURN QUERY
-            SELECT NULL::bigint, c.id, c.power - coalesce((
-                SELECT d.power FROM community_daily_power AS d
-                WHERE d.community_id = c.id AND d.day < first_day AND board_scores.period <> 'all' ORDER BY d.day DESC LIMIT 1
-            ), 0), c.updated_at
-            FROM communities AS c WHERE c.closed_at IS NULL;
-    ELSIF board IN ('influence', 'supporters') THEN
-        RETURN QUERY
-            SELECT i.player_id, NULL::bigint, CASE board WHEN 'influence' THEN i.influence ELSE i.supporters END, i.reached_at
-            FROM player_influence AS i;
-    ELSIF board = 'streak' OR period = 'all' THEN
-        RETURN QUERY
-            SELECT p.id, NULL::bigint,
-                CASE board WHEN 'taps' THEN p.taps WHEN 'tokens' THEN p.lifetime_mpt WHEN 'xp' THEN p.xp ELSE p.streak_days END,
-                coalesce(p.last_tap_at, p.created_at)
-            FROM players AS p;
-    ELSE
-        RETURN QUERY
-            SELECT s.player_id, NULL::bigint,
-                sum(CASE board WHEN 'taps' THEN s.taps WHEN 'tokens' THEN s.earned_mpt ELSE s.xp END)::bigint, max(s.reached_at)
-            FROM player_daily_stats AS s WHERE s.day >= first_day AND s.day < next_day GROUP BY s.player_id;
-    END IF;
-END $$;
-COMMENT ON FUNCTION board_scores IS 'What everybody has on a board in a period, as far as the database knows.';
+CREATE FUNCTION is_shown(shadow_limited_at timestamptz, erased_at timestamptz, banned_until timestamptz, at timestamptz)
+RETURNS boolean LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN shadow_limited_at IS NULL AND erased_at IS NULL AND (banned_until IS NULL OR banned_until < at);
+COMMENT ON FUNCTION is_shown IS 'Whether others see a player on boards: not if shadow-limited, erased or banned at that time.';
+
+-- One query, so that it becomes a part of the one that asks: only the branch of the board is run, and who wants the best
+-- thousand of a million does not sort the others.
+CREATE FUNCTION board_scores(board board_kind, period board_period, first_day date, at timestamptz)
+RETURNS TABLE (player_id bigint, community_id bigint, score bigint, reached_at timestamptz) LANGUAGE sql STABLE AS $$
+    SELECT p.id, NULL::bigint,
+        CASE board_scores.board WHEN 'taps' THEN p.taps WHEN 'tokens' THEN p.lifetime_mpt WHEN 'xp' THEN p.xp ELSE p.streak_days END,
+        coalesce(p.last_tap_at, p.created_at)
+    FROM players AS p
+    WHERE (board_scores.board = 'streak' OR board_scores.board IN ('taps', 'tokens', 'xp') AND board_scores.period = 'all')
+        AND is_shown(p.shadow_limited_at, p.erased_at, p.banned_until, board_scores.at)
+UNION ALL
+    SELECT i.player_id, NULL, CASE board_scores.board WHEN 'influence' THEN i.influence ELSE i.supporters END, i.reached_at
+    FROM player_influence AS i JOIN players AS p ON p.id = i.player_id
+    WHERE board_scores.board IN ('influence', 'supporters')
+        AND is_shown(p.shadow_limited_at, p.erased_at, p.banned_until, board_scores.at)
+UNION ALL
+    SELECT d.player_id, NULL, d.score, d.reached_at
+    FROM (
+        SELECT s.player_id, max(s.reached_at) AS reached_at,
+            sum(CASE board_scores.board WHEN 'taps' THEN s.taps WHEN 'tokens' THEN s.earned_mpt ELSE s.xp END)::bigint AS score
+        FROM player_daily_stats AS s
+        WHERE s.day >= board_scores.first_day AND s.day < period_end(board_scores.period, board_scores.first_day)
+        GROUP BY s.player_id
+    ) AS d JOIN players AS p ON p.id = d.player_id
+    WHERE board_scores.board IN ('taps', 'tokens', 'xp') AND board_scores.period <> 'all'
+        AND is_shown(p.shadow_limited_at, p.erased_at, p.banned_until, board_scores.at)
+UNION ALL
+    SELECT NULL, c.id, c.power - coalesce((
+        SELECT w.power FROM community_daily_power AS w
+        WHERE w.community_id = c.id AND w.day < board_scores.first_day AND board_scores.period <> 'all' ORDER BY w.day DESC LIMIT 1
+    ), 0), c.updated_at
+    FROM communities AS c
+    WHERE board_scores.board = 'community_power' AND c.closed_at IS NULL
+$$;
+COMMENT ON FUNCTION board_scores IS 'What everybody who is shown has on a board in a period, as far as the database knows.';
 
 CREATE FUNCTION snapshot_leaderboard(board_id bigint, at timestamptz, ranks integer) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
@@ -321,13 +329,11 @@ BEGIN
     FROM leaderboard_entries AS e WHERE e.leaderboard_id = board_id;
     DELETE FROM leaderboard_entries WHERE leaderboard_id = board_id;
     INSERT INTO leaderboard_entries (leaderboard_id, rank, player_id, community_id, score, reached_at, previous_rank)
-    SELECT board_id, r.rank, r.player_id, r.community_id, r.score, r.reached_at, b.rank
+    SELECT board_id, row_number() OVER (ORDER BY r.score DESC, r.reached_at, coalesce(r.player_id, r.community_id)),
+        r.player_id, r.community_id, r.score, r.reached_at, b.rank
     FROM (
-        SELECT s.*, row_number() OVER (ORDER BY s.score DESC, s.reached_at, coalesce(s.player_id, s.community_id)) AS rank
-        FROM board_scores(shown.board, shown.period, shown.period_start) AS s
-        LEFT JOIN players AS p ON p.id = s.player_id
-        WHERE s.score > 0 AND p.shadow_limited_at IS NULL AND p.erased_at IS NULL AND (p.banned_until IS NULL OR p.banned_until < at)
-        ORDER BY rank LIMIT ranks
+        SELECT s.* FROM board_scores(shown.board, shown.period, shown.period_start, at) AS s
+        WHERE s.score > 0 ORDER BY s.score DESC, s.reached_at, coalesce(s.player_id, s.community_id) LIMIT ranks
     ) AS r
     LEFT JOIN unnest(old_ids, old_ranks) AS b (id, rank) ON b.id = coalesce(r.player_id, r.community_id);
     GET DIAGNOSTICS entered = ROW_COUNT;
@@ -363,20 +369,23 @@ COMMENT ON FUNCTION snapshot_leaderboards IS 'Opens the boards of the periods th
 CREATE FUNCTION close_leaderboard_period(closing board_period, first_day date, at timestamptz) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     shown bigint;
+    ranks integer;
     entered bigint := 0;
 BEGIN
     INSERT INTO leaderboards (board, period, period_start) SELECT b, closing, first_day FROM unnest(enum_range(NULL::board_kind)) AS b
     ON CONFLICT (board, period, period_start) DO NOTHING;
-    FOR shown IN
-        SELECT l.id FROM leaderboards AS l
+    FOR shown, ranks IN
+        -- everybody who did something in the period; of what is no sum over it, but how everybody stands, the best
+        SELECT l.id, CASE WHEN l.board IN ('influence', 'supporters', 'streak') THEN 1000 END FROM leaderboards AS l
         WHERE l.period = closing AND l.period_start = first_day AND l.frozen_at IS NULL ORDER BY l.id
     LOOP
-        entered := entered + snapshot_leaderboard(shown, at, NULL);
+        entered := entered + snapshot_leaderboard(shown, at, ranks);
         UPDATE leaderboards SET frozen_at = at WHERE id = shown;
     END LOOP;
     RETURN entered;
 END $$;
-COMMENT ON FUNCTION close_leaderboard_period IS 'Writes the final ranks of a period that is over, everybody''s, and freezes its boards; what is frozen stays. Returns how many entries.';
+COMMENT ON FUNCTION close_leaderboard_period IS
+    'Writes the final ranks of a period that is over and freezes its boards; what is frozen stays. Everybody''s where the board sums up the period, else the best thousand. Returns how many entries.';
 
 -- Competitions ------------------------------------------------------------------------------------------------------
 
