@@ -188,12 +188,14 @@ class Bench:
     Args:
         database: seeded and furnished.
         times: how often each is repeated.
+        say: is told each figure at once.
     """
 
-    def __init__(self, database: Database, times: int) -> None:
+    def __init__(self, database: Database, times: int, say: Callable[[str], None]) -> None:
         self.figures_ms: dict[str, float] = {}  #: medians
         self._database = database
         self._times = times
+        self._say = say
         self._batch = 0
         self._run = uuid4()
 
@@ -203,8 +205,9 @@ class Bench:
         await self._boards()
         await self._schedule()
 
-    async def _note(self, what: str, took_s: Sequence[float]) -> None:
+    def _note(self, what: str, took_s: Sequence[float]) -> None:
         self.figures_ms[what] = round(1000 * statistics.median(took_s), 3)
+        self._say(f"{what}: {self.figures_ms[what]:.1f} ms")
 
     async def _claims_and_flushes(self) -> None:
         claimed_s, flushed_s = [], []
@@ -224,8 +227,8 @@ class Bench:
             players = [FlushablePlayer.of(one) for one in loaded if isinstance(one, LoadedPlayer)]
             assert len(players) == len(public_ids)
             flushed_s.append(await self._flush(sorted(players, key=lambda player: player.player_id), turn))
-        await self._note(f"claim and load {CLAIMED} players", claimed_s)
-        await self._note(f"flush {CLAIMED} players, two lanes at once", flushed_s)
+        self._note(f"claim and load {CLAIMED} players", claimed_s)
+        self._note(f"flush {CLAIMED} players, two lanes at once", flushed_s)
 
     async def _flush(self, players: list[FlushablePlayer], turn: int) -> float:
         for player in players:
@@ -284,7 +287,7 @@ class Bench:
                 assert await rows(self._database, sql, *arguments)
 
             await ask()  # the plan and the pages are there
-            await self._note(what, await measured(self._times, ask))
+            self._note(what, await measured(self._times, ask))
 
     async def _schedule(self) -> None:
         [(last_day,)] = await rows(self._database, "SELECT max(day) FROM player_daily_stats")
@@ -303,7 +306,7 @@ class Bench:
                 async def once(sql: str = sql, arguments: tuple[object, ...] = arguments) -> None:
                     await connection.transaction(call, sql, *arguments)
 
-                await self._note(what, await measured(min(3, self._times), once))
+                self._note(what, await measured(min(3, self._times), once))
 
 
 async def _select_one(connection: Connection) -> None:
