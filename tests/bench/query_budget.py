@@ -62,7 +62,7 @@ _BIG_ROWS = 1_000
 
 
 async def furnish(database: Database) -> None:
-    """What only a server leaves behind: a login and a queue of operations for everybody, boards of today."""
+    """What only a server leaves behind: everybody's login, queue of operations and notification; a running board."""
 
     async def fill(connection: Connection) -> None:
         await connection.execute(
@@ -85,7 +85,12 @@ async def furnish(database: Database) -> None:
             SELECT id, 'welcome', 'welcome', '{}', now(), now() + interval '30 days' FROM players
             """
         )
-        await connection.execute("SELECT snapshot_leaderboards(now())")
+        board = await connection.fetchval(
+            """
+            INSERT INTO leaderboards (board, period, period_start) VALUES ('taps', 'all', 'epoch') RETURNING id
+            """
+        )
+        await connection.execute("SELECT snapshot_leaderboard($1, now(), 1000)", board)
         await connection.execute(
             "ANALYZE operation_cursors, player_sessions, notifications, leaderboards, leaderboard_entries"
         )
@@ -188,12 +193,14 @@ class Bench:
     Args:
         database: seeded and furnished.
         times: how often each is repeated.
+        say: is told each figure at once.
     """
 
-    def __init__(self, database: Database, times: int) -> None:
+    def __init__(self, database: Database, times: int, say: Callable[[str], None]) -> None:
         self.figures_ms: dict[str, float] = {}  #: medians
         self._database = database
         self._times = times
+        self._say = say
         self._batch = 0
         self._run = uuid4()
 
@@ -203,8 +210,9 @@ class Bench:
         await self._boards()
         await self._schedule()
 
-    async def _note(self, what: str, took_s: Sequence[float]) -> None:
+    def _note(self, what: str, took_s: Sequence[float]) -> None:
         self.figures_ms[what] = round(1000 * statistics.median(took_s), 3)
+        self._say(f"{what}: {self.figures_ms[what]:.1f} ms")
 
     async def _claims_and_flushes(self) -> None:
         claimed_s, flushed_s = [], []
@@ -224,14 +232,14 @@ class Bench:
             players = [FlushablePlayer.of(one) for one in loaded if isinstance(one, LoadedPlayer)]
             assert len(players) == len(public_ids)
             flushed_s.append(await self._flush(sorted(players, key=lambda player: player.player_id), turn))
-        await self._note(f"claim and load {CLAIMED} players", claimed_s)
-        await self._note(f"flush {CLAIMED} players, two lanes at once", flushed_s)
+        self._note(f"claim and load {CLAIMED} players", claimed_s)
+        self._note(f"flush {CLAIMED} players, two lanes at once", flushed_s)
 
     async def _flush(self, players: list[FlushablePlayer], turn: int) -> float:
         for player in players:
             player.tap(5_000, lineage=player.player_id.to_bytes(16, "big"))
             if player.player_id % 10 == 0:
-                player.post(f"query_budget:{turn}:{player.player_id}")
+                player.post(f"query_budget:{self._run}:{turn}:{player.player_id}")
         lanes = [[player for player in players if player.player_id % 2 == lane] for lane in range(2)]
         async with (
             PostgresSink(self._database).lane("lane 0") as even,
@@ -284,7 +292,7 @@ class Bench:
                 assert await rows(self._database, sql, *arguments)
 
             await ask()  # the plan and the pages are there
-            await self._note(what, await measured(self._times, ask))
+            self._note(what, await measured(self._times, ask))
 
     async def _schedule(self) -> None:
         [(last_day,)] = await rows(self._database, "SELECT max(day) FROM player_daily_stats")
@@ -293,17 +301,18 @@ class Bench:
             async def call(work: Connection, sql: str, *arguments: object) -> None:
                 await work.fetchval(sql, *arguments)
 
-            for what, sql, arguments in (
-                ("snapshot of every running board", "SELECT snapshot_leaderboards(now())", ()),
-                ("influence of everybody", "SELECT recompute_influence(now())", ()),
-                ("roll-up of a day", "SELECT roll_up_day($1)", (last_day,)),
-                ("due activations", "SELECT count(*) FROM due_activations(now())", ()),
-            ):
+            jobs: tuple[tuple[str, str, tuple[object, ...], int], ...] = (
+                ("due activations", "SELECT count(*) FROM due_activations(now())", (), self._times),
+                ("influence of everybody", "SELECT recompute_influence(now())", (), 3),
+                ("roll-up of a day", "SELECT roll_up_day($1)", (last_day,), 3),
+                ("snapshot of every running board", "SELECT snapshot_leaderboards(now())", (), 1),
+            )
+            for what, sql, arguments, times in jobs:
 
                 async def once(sql: str = sql, arguments: tuple[object, ...] = arguments) -> None:
                     await connection.transaction(call, sql, *arguments)
 
-                await self._note(what, await measured(min(3, self._times), once))
+                self._note(what, await measured(times, once))
 
 
 async def _select_one(connection: Connection) -> None:

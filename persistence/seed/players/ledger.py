@@ -12,7 +12,7 @@ from persistence.seed.players.calendar import Calendar
 from persistence.seed.players.population import Population, uuid_text
 from persistence.seed.players.sheets import NULL, Sheets
 
-_PLAYERS_A_BATCH = 25_000
+_PLAYERS_A_BATCH = 250_000
 
 
 class Grant(NamedTuple):

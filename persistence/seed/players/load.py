@@ -125,9 +125,9 @@ async def _load(connection: Connection, history: History, report: Report) -> dic
             f" HAVING max({name}) > 0"
         )
     await connection.execute("SET CONSTRAINTS ALL IMMEDIATE")
-    for number, (table, name, definition) in enumerate(foreign_keys):
-        report("checking", number, len(foreign_keys))
+    for number, (table, name, definition) in enumerate(foreign_keys, start=1):
         await connection.execute(f"ALTER TABLE {table} ADD CONSTRAINT {name} {definition}")
+        report("checking", number, len(foreign_keys))
     for table in _DATED_BY_TRIGGERS:
         await connection.execute(f"ALTER TABLE {table} ENABLE TRIGGER {table}_updated_at")
     return history.sheets.rows | derived
