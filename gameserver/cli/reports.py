@@ -3,6 +3,9 @@
 import csv
 import functools
 import sys
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
 from typing import Annotated
 from uuid import UUID
 
@@ -43,17 +46,37 @@ def report(
     if as_csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(found.columns)
-        writer.writerows(found.rows)
+        writer.writerows([_shown(value) for value in row] for row in found.rows)
         return
     if not found.rows:
         say("nothing to show")
         return
-    table = rich.table.Table(*found.columns, box=None)
-    for row in found.rows:
-        table.add_row(*("" if value is None else rich.markup.escape(str(value)) for value in row))
-    Console().print(table)
+    _show(found.columns, [[_shown(value) for value in row] for row in found.rows])
     if found.more:
-        say(f"the first {limit}; --limit shows more, --csv all columns whole")
+        say(f"the first {limit}; --limit shows more")
+
+
+def _show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table where the terminal is wide enough for it, else a line for each value: nothing is cut off."""
+    console = Console()
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    if sum(widths) + 2 * len(widths) <= console.width:
+        table = rich.table.Table(*columns, box=None)
+        for row in rows:
+            table.add_row(*map(rich.markup.escape, row))
+        console.print(table)
+        return
+    name_width = max(map(len, columns))
+    for row in rows:
+        say("\n".join(f"{name:{name_width}}  {value}" for name, value in zip(columns, row, strict=True)) + "\n")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M:%S}"  # UTC, as everything
+    return "" if value is None else str(value)
 
 
 @app.command()
