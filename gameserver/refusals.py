@@ -7,6 +7,8 @@ so most of these name a race or a bug; the peer is told what it can do about it,
 from gameserver.errors import Conflict, Forbidden, Insufficient, Internal, InvalidArgument, NotFound, WireError
 from persistence.errors import Rejected
 
+_BUG = "the server failed at this; it changed nothing"
+
 #: Constraints whose meaning is another than their kind says.
 _BY_CONSTRAINT: dict[str, tuple[type[WireError], str]] = {
     "players_balance_check": (Insufficient, "there are not enough tokens"),
@@ -20,6 +22,10 @@ _BY_CONSTRAINT: dict[str, tuple[type[WireError], str]] = {
     "player_competitions_frozen": (Conflict, "the competition is over"),
     "competitions_state_machine": (Conflict, "the competition is not at that point"),
     "competitions_terms_fixed": (Conflict, "the competition's terms are fixed"),
+    # nothing that a peer can ask for leads here
+    "write_batches_ledger_check": (Internal, _BUG),
+    "players_ledger_check": (Internal, _BUG),
+    "player_grants_open_check": (Internal, _BUG),
     "players_stay_erased": (NotFound, "there is no such player any more"),
 }
 
@@ -32,8 +38,6 @@ _BY_SQLSTATE: tuple[tuple[str, type[WireError], str], ...] = (
     ("23001", Forbidden, "what is written stays as it is"),  # restrict_violation
     ("22", InvalidArgument, "this is out of range"),  # data exceptions
 )
-
-_BUG = "the server failed at this; it changed nothing"
 
 
 def refusal(error: Exception) -> WireError:
