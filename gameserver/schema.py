@@ -16,6 +16,7 @@ import trio
 from gameserver import __version__
 from gameserver.errors import first_of
 from gameserver.settings import Settings
+from gameserver.stop_request import StopRequest, cancel_when
 from persistence import backup
 from persistence import restore as restoring
 from persistence.backup import BackupReport
@@ -75,17 +76,27 @@ def with_database(settings: Settings, work: Callable[[Database], Awaitable[T]]) 
 
 
 def _on(settings: Settings, work: Callable[[str], Awaitable[T]]) -> T:
-    """Run `work` with the database's address; refusals and Ctrl-C come out without a group round them."""
+    """Run `work` with the database's address; refusals come out without a group round them.
+
+    Ctrl-C and SIGTERM cancel it, so that it cleans up wherever it is, and come out as KeyboardInterrupt. Raised by
+    Python itself, that would hit whatever runs just then: a callback of the asyncio loop swallows it.
+    """
+    stop = StopRequest()
 
     async def run(dsn: str) -> T:
-        async with open_loop():
-            return await work(dsn)
+        async with open_loop(), trio.open_nursery() as nursery:
+            await nursery.start(stop.listen)
+            nursery.start_soon(cancel_when, stop.asked, nursery.cancel_scope)
+            result = await work(dsn)
+            nursery.cancel_scope.cancel()
+            return result
+        raise KeyboardInterrupt
 
     try:
         with located(settings) as place:
             return trio.run(run, place.dsn)
     except BaseExceptionGroup as group:
-        if group.subgroup(KeyboardInterrupt):
+        if stop.asked.is_set() or group.subgroup(KeyboardInterrupt):
             raise KeyboardInterrupt from None
         if ours := group.subgroup(PersistenceError):
             raise first_of(ours) from None

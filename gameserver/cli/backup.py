@@ -1,6 +1,5 @@
 """`gameserver backup` and `gameserver restore`: the whole game in one file, and back."""
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,7 +23,6 @@ def backup(
     """Save the database in one file, while the server runs or not, and see that it can be restored."""
     from gameserver.schema import back_up
 
-    _stop_as_by_ctrl_c()
     report = back_up(load_settings(), file, verify=verify, announce=say)
     say(f"backed up: {_in_numbers(report)}; {'verified by restoring it' if verify else 'not verified'}")
     if report.contents.unreconciled_rows:
@@ -41,7 +39,6 @@ def restore(
     from gameserver.schema import lacks_revisions
     from gameserver.schema import restore as bring_back
 
-    _stop_as_by_ctrl_c()
     report = bring_back(load_settings(), file, force=force, announce=say)
     say(f"restored and verified: {_in_numbers(report)}")
     if lacks_revisions(report):
@@ -54,8 +51,3 @@ def _in_numbers(report: "BackupReport") -> str:
         f"{report.size_bytes} bytes, {contents.total_rows} rows in {len(contents.rows)} tables, "
         f"schema revision {contents.revisions[-1].revision}, {report.seconds:.1f} s"
     )
-
-
-def _stop_as_by_ctrl_c() -> None:
-    """Let SIGTERM, which would end us at once, clean up as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
