@@ -75,11 +75,3 @@ async def test_a_clock_that_goes_back_loses_nothing(database: Database) -> None:
     earlier = await economy_store.fix_hour(database, HOUR, emission_bp=emission_bp)
     assert earlier.minted_mpt == 12
     assert (await economy_store.fix_hour(database, HOUR + 6, emission_bp=emission_bp)).minted_mpt == 12
-
-
-async def test_fixing_an_hour_makes_sure_of_the_ledgers_next_partitions(database: Database) -> None:
-    await economy_store.fix_hour(database, HOUR, emission_bp=emission_bp)
-    names = await rows(
-        database, "SELECT to_regclass('token_transactions_2026_0' || m)::text FROM generate_series(1, 4) m"
-    )
-    assert names == [*[(f"token_transactions_2026_0{month}",) for month in (1, 2, 3)], (None,)]

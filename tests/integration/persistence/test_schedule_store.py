@@ -73,6 +73,14 @@ async def test_a_job_is_done_once_by_however_many_nodes(database: Database) -> N
     assert dict(fired) == {job.name: 1 for job in JOBS}
 
 
+async def test_this_month_and_the_next_two_have_partitions_before_anything_is_written(database: Database) -> None:
+    await run_due(database, ms(at("2026-01-15T10:00")), jobs=(schedule_store.PARTITIONS,))
+    names = await rows(
+        database, "SELECT to_regclass('token_transactions_2026_0' || m)::text FROM generate_series(1, 4) m"
+    )
+    assert names == [*[(f"token_transactions_2026_0{month}",) for month in (1, 2, 3)], (None,)]
+
+
 async def test_a_period_is_not_closed_before_every_live_node_has_written_past_its_end(database: Database) -> None:
     midnight = at("2026-03-03")
     await rows(
