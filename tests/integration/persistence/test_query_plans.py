@@ -1,14 +1,12 @@
 """The queries of every day find their rows by an index; on a million players: `make test-big`."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 
 import pytest
-import trio
 
 from persistence.embedded import Embedded
-from persistence.postgres import Database, open_loop
+from persistence.postgres import Database
 from persistence.seed.content import load_shipped_content
 from persistence.seed.players.history import Plan
 from persistence.seed.players.load import seed_players
@@ -22,7 +20,7 @@ from tests.bench.query_budget import (
     plan_of,
     scans_of_function,
 )
-from tests.fakes.database_probe import address_in, rows
+from tests.fakes.seeded_database import filled_database
 
 PLAN = Plan(players=3_000, seed=5, days=30, until=date(2026, 3, 8))
 
@@ -30,12 +28,8 @@ PLAN = Plan(players=3_000, seed=5, days=30, until=date(2026, 3, 8))
 @pytest.fixture(scope="module")
 def seeded_dsn(postgres_server: Embedded) -> Iterator[str]:
     """A database with enough players for a scan of them to be the worse plan."""
-    name = f"plans_{os.getpid()}"
-    trio.run(administer, postgres_server.dsn, f"CREATE DATABASE {name} TEMPLATE migrated")
-    dsn = address_in(postgres_server.dsn, name)
-    trio.run(fill, dsn)
-    yield dsn
-    trio.run(administer, postgres_server.dsn, f"DROP DATABASE {name} WITH (FORCE)")
+    with filled_database(postgres_server, "plans", fill) as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -44,16 +38,10 @@ async def seeded(asyncio_loop: None, seeded_dsn: str) -> AsyncIterator[Database]
         yield database
 
 
-async def administer(dsn: str, sql: str) -> None:
-    async with open_loop(), Database.open(dsn) as database:
-        await rows(database, sql)
-
-
-async def fill(dsn: str) -> None:
-    async with open_loop(), Database.open(dsn) as database:
-        await load_shipped_content(database)
-        await seed_players(database, PLAN, emission_scale_pt=10**9, report=lambda *_: None)
-        await furnish(database)
+async def fill(database: Database) -> None:
+    await load_shipped_content(database)
+    await seed_players(database, PLAN, emission_scale_pt=10**9, report=lambda *_: None)
+    await furnish(database)
 
 
 @pytest.mark.parametrize("query", FREQUENT)

@@ -1,19 +1,17 @@
 """Seeded players: the same from the same seed, whole books, believable shapes, and a server can go on from there."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from datetime import date
 from uuid import uuid4
 
 import pytest
-import trio
 
 from hotpath.rules import level_of
 from persistence import player_store
 from persistence.embedded import Embedded
 from persistence.errors import SetupFailed
 from persistence.flush_sink import PostgresSink
-from persistence.postgres import Database, open_loop
+from persistence.postgres import Database
 from persistence.records import LoadedPlayer
 from persistence.seed.content import load_shipped_content
 from persistence.seed.players.competitions import shares
@@ -21,8 +19,9 @@ from persistence.seed.players.history import Plan
 from persistence.seed.players.load import seed_players
 from persistence.seed.players.population import FAKE_TELEGRAM_IDS
 from persistence.seed.players.sheets import COLUMNS
-from tests.fakes.database_probe import add_node, address_in, assert_reconciled, rows
+from tests.fakes.database_probe import add_node, assert_reconciled, rows
 from tests.fakes.flushable_player import FlushablePlayer
+from tests.fakes.seeded_database import filled_database
 
 PLAN = Plan(players=1_500, seed=11, days=20, until=date(2026, 3, 8))
 DERIVED = (
@@ -44,12 +43,8 @@ def ignore(_phase: str, _done: int, _total: int) -> None:
 @pytest.fixture(scope="module")
 def seeded_dsn(postgres_server: Embedded) -> Iterator[str]:
     """A database that is seeded once, for the tests that only look."""
-    name = f"seeded_{os.getpid()}"
-    trio.run(administer, postgres_server.dsn, f"CREATE DATABASE {name} TEMPLATE migrated")
-    dsn = address_in(postgres_server.dsn, name)
-    trio.run(fill_at, dsn)
-    yield dsn
-    trio.run(administer, postgres_server.dsn, f"DROP DATABASE {name} WITH (FORCE)")
+    with filled_database(postgres_server, "seeded", fill) as dsn:
+        yield dsn
 
 
 @pytest.fixture
@@ -57,16 +52,6 @@ async def seeded(asyncio_loop: None, seeded_dsn: str) -> AsyncIterator[Database]
     """The seeded database, for looking."""
     async with Database.open(seeded_dsn) as database:
         yield database
-
-
-async def administer(dsn: str, sql: str) -> None:
-    async with open_loop(), Database.open(dsn) as database:
-        await rows(database, sql)
-
-
-async def fill_at(dsn: str) -> None:
-    async with open_loop(), Database.open(dsn) as database:
-        await fill(database)
 
 
 async def fill(database: Database, plan: Plan = PLAN) -> dict[str, int]:
