@@ -16,6 +16,7 @@ import hypercorn.trio
 import trio
 from hypercorn.typing import Framework
 
+from gameserver.actors.habitat import Habitat
 from gameserver.actors.messages import Grant
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
@@ -179,6 +180,14 @@ class Node:
             accepts_writes=lambda: self._write_behind.accepting,
             observe_turn_s=self._metrics.turn_seconds.observe,
         )
+        self._habitat = Habitat(
+            world=self._world,
+            tally=self._tally,
+            clock=self._clock,
+            writer=self._write_behind,
+            directory=player_store.PlayerDirectory(database),
+            dropped=self._players.discard,
+        )
         self._accounts = Accounts(
             AccountStore(database),
             TokenIssuer(keys),
@@ -290,14 +299,7 @@ class Node:
         return await player_store.claim_and_load(self._database, public_ids, node=self._name)
 
     def _build(self, loaded: LoadedPlayer) -> PlayerActor:
-        return PlayerActor(
-            loaded,
-            world=self._world,
-            tally=self._tally,
-            clock=self._clock,
-            mark_dirty=self._write_behind.mark_dirty,
-            dropped=self._players.discard,
-        )
+        return PlayerActor(loaded, self._habitat)
 
     async def _give_up(self, player: PlayerActor) -> None:
         player.releasing = True

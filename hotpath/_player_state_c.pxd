@@ -54,6 +54,7 @@ cdef class PlayerState:
     cpdef void mark_seen(self, int64_t now_ms) noexcept nogil
     cpdef int64_t take_unposted(self) noexcept nogil
     cpdef int64_t credit(self, int64_t amount_mpt, bint minted) noexcept nogil
+    cpdef void double_for(self, int64_t duration_ms, int64_t now_ms) noexcept nogil
 
 
 cdef class Cursor:

@@ -38,6 +38,7 @@ FIELD_RANGES = {
     "community_bp": (0, rules.COMMUNITY_CAP_BP),
 }
 COLUMN_NAMES = tuple(name for name in FIELD_RANGES if name not in ("generation", "community_bp"))
+UPGRADE_COLUMNS = ("tap_level", "energy_cap_level", "energy_regen_level", "offline_level")
 
 
 cdef int64_t in_range(str name, object value, object low, object high) except -1:
@@ -244,6 +245,36 @@ cdef class PlayerState:
         self.balance_mpt += credited_mpt
         self.revision += 1
         return credited_mpt
+
+    def debit(self, int64_t amount_mpt):
+        """Take tokens away that have a ledger entry of their own."""
+        if not 0 <= amount_mpt <= self.balance_mpt - self.unposted_mpt:
+            raise ValueError(f"{amount_mpt} mPT cannot be taken from {self.balance_mpt - self.unposted_mpt}")
+        self.balance_mpt -= amount_mpt
+        self.revision += 1
+
+    def upgrade(self, str column not None, int64_t now_ms):
+        """Raise a level by one; energy gathered up to now is by the old levels."""
+        if column not in UPGRADE_COLUMNS:
+            raise ValueError(f"{column!r} is no level that is raised")
+        if getattr(self, column) >= FIELD_RANGES[column][1]:
+            raise ValueError(f"{column} is at its highest")
+        self.energy_ue = self.energy_ue_now(now_ms)
+        self.energy_at_ms = max(self.energy_at_ms, now_ms)
+        if column == "tap_level":
+            self.tap_level += 1
+        elif column == "energy_cap_level":
+            self.energy_cap_level += 1
+        elif column == "energy_regen_level":
+            self.energy_regen_level += 1
+        else:
+            self.offline_level += 1
+        self.revision += 1
+
+    cpdef void double_for(self, int64_t duration_ms, int64_t now_ms) noexcept nogil:
+        """Run the ×2 boost for so long, behind what is left of the one that runs."""
+        self.double_until_ms = min(C_MAX_TIME_MS, max(self.double_until_ms, now_ms) + duration_ms)
+        self.revision += 1
 
     def columns(self):
         """The stored fields, in the order of `COLUMN_NAMES`."""

@@ -80,6 +80,9 @@ FIELD_RANGES: Final[dict[str, tuple[int, int]]] = {
 #: What is stored of a player, in the order of `PlayerState.columns()`.
 COLUMN_NAMES: Final = tuple(name for name in FIELD_RANGES if name not in ("generation", "community_bp"))
 
+#: The levels that players buy (game.md "Sinks").
+UPGRADE_COLUMNS: Final = ("tap_level", "energy_cap_level", "energy_regen_level", "offline_level")
+
 
 def _checked(name: str, value: object, low: int, high: int) -> int:
     # bool and float are refused, not converted, so that both twins hold the same value.
@@ -329,6 +332,49 @@ class PlayerState:
         self.balance_mpt += credited_mpt
         self.revision += 1
         return credited_mpt
+
+    def debit(self, amount_mpt: int) -> None:
+        """Take tokens away that have a ledger entry of their own.
+
+        Args:
+            amount_mpt: how much, 0 … balance − unposted: what is not in the ledger yet cannot be spent.
+
+        Raises:
+            ValueError: it is more than that, or negative; nothing has changed.
+        """
+        if not 0 <= amount_mpt <= self.balance_mpt - self.unposted_mpt:
+            raise ValueError(f"{amount_mpt} mPT cannot be taken from {self.balance_mpt - self.unposted_mpt}")
+        self.balance_mpt -= amount_mpt
+        self.revision += 1
+
+    def upgrade(self, column: str, now_ms: int) -> None:
+        """Raise a level by one; energy gathered up to now is by the old levels.
+
+        Args:
+            column: one of `UPGRADE_COLUMNS`.
+            now_ms: server time.
+
+        Raises:
+            ValueError: there is no such column, or its level is the highest; nothing has changed.
+        """
+        if column not in UPGRADE_COLUMNS:
+            raise ValueError(f"{column!r} is no level that is raised")
+        if getattr(self, column) >= FIELD_RANGES[column][1]:
+            raise ValueError(f"{column} is at its highest")
+        self.energy_ue = self._energy_ue(now_ms)
+        self.energy_at_ms = max(self.energy_at_ms, now_ms)
+        setattr(self, column, getattr(self, column) + 1)
+        self.revision += 1
+
+    def double_for(self, duration_ms: int, now_ms: int) -> None:
+        """Run the ×2 boost for so long, behind what is left of the one that runs (game.md "Boost").
+
+        Args:
+            duration_ms: 0 … one day.
+            now_ms: server time.
+        """
+        self.double_until_ms = min(MAX_TIME_MS, max(self.double_until_ms, now_ms) + duration_ms)
+        self.revision += 1
 
     def columns(self) -> tuple[int, ...]:
         """The stored fields, in the order of `COLUMN_NAMES`."""

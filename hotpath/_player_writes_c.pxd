@@ -13,6 +13,8 @@ cdef class PlayerWrites:
     cdef readonly tuple postings
     cdef readonly tuple applied_grants
     cdef readonly bint release
+    cdef readonly tuple answers
+    cdef readonly tuple effects
     cdef int64_t[COLUMNS] values
     # The first cursor that moved stands here, so that a player with one device needs no dict.
     cdef uint32_t seq
@@ -34,6 +36,9 @@ cdef class Stretch:
     cdef public int64_t post_at_ms
     cdef readonly dict lineages
 
-    cpdef PlayerWrites close(self, PlayerState state, tuple postings, tuple applied_grants, bint release)
+    cpdef PlayerWrites close(
+        self, PlayerState state, tuple postings=*, tuple applied_grants=*, bint release=*, int64_t burned_mpt=*,
+        tuple answers=*, tuple effects=*,
+    )
     cdef void begin(self, PlayerState state) noexcept
     cdef bint has_moved(self) except -1

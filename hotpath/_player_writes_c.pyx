@@ -29,6 +29,7 @@ cdef class PlayerWrites:
     def __init__(
         self, int64_t player_id, int64_t owner_epoch, tuple columns not None, int64_t minted_mpt, int64_t burned_mpt,
         dict cursors not None, tuple postings not None=(), tuple applied_grants not None=(), bint release=False,
+        tuple answers not None=(), tuple effects not None=(),
     ):
         cdef Py_ssize_t i
         self.player_id = player_id
@@ -43,6 +44,8 @@ cdef class PlayerWrites:
         self.postings = postings
         self.applied_grants = applied_grants
         self.release = release
+        self.answers = answers
+        self.effects = effects
 
     @property
     def columns(self):
@@ -64,25 +67,27 @@ cdef class PlayerWrites:
 
     def __repr__(self):
         return (
-            f"PlayerWrites(applied_grants={self.applied_grants!r}, burned_mpt={self.burned_mpt!r}, "
-            f"columns={self.columns!r}, cursors={self.cursors!r}, minted_mpt={self.minted_mpt!r}, "
+            f"PlayerWrites(answers={self.answers!r}, applied_grants={self.applied_grants!r}, "
+            f"burned_mpt={self.burned_mpt!r}, columns={self.columns!r}, cursors={self.cursors!r}, "
+            f"effects={self.effects!r}, minted_mpt={self.minted_mpt!r}, "
             f"owner_epoch={self.owner_epoch!r}, player_id={self.player_id!r}, postings={self.postings!r}, "
             f"release={self.release!r})"
         )
 
     def confirm(self):
-        """They are committed: tell the cursors that a `Stretch` found moved, and whoever is attached there."""
-        if self.key is None:
-            return
-        self.cursor.confirm(self.seq)
-        origin = self.lineage.origin
-        if origin is not None:
-            origin.durable(self.seq)
-        for _, lineage, seq in self.more or ():
-            (<Cursor?> lineage.cursor).confirm(seq)
-            origin = lineage.origin
+        """They are committed: tell the cursors that a `Stretch` found moved, whoever is attached there, the answers."""
+        if self.key is not None:
+            self.cursor.confirm(self.seq)
+            origin = self.lineage.origin
             if origin is not None:
-                origin.durable(seq)
+                origin.durable(self.seq)
+            for _, lineage, seq in self.more or ():
+                (<Cursor?> lineage.cursor).confirm(seq)
+                origin = lineage.origin
+                if origin is not None:
+                    origin.durable(seq)
+        for answer in self.answers:
+            answer.confirm()
 
     cdef void move(self, bytes key, object lineage, Cursor cursor):
         if self.key is None:
@@ -115,9 +120,12 @@ cdef class Stretch:
         """`close` where nothing goes with it; None, and it goes on, where neither numbers nor cursors have moved."""
         if state.revision == self.revision and not self.has_moved():
             return None
-        return self.close(state, (), (), False)
+        return self.close(state)
 
-    cpdef PlayerWrites close(self, PlayerState state, tuple postings, tuple applied_grants, bint release):
+    cpdef PlayerWrites close(
+        self, PlayerState state, tuple postings=(), tuple applied_grants=(), bint release=False, int64_t burned_mpt=0,
+        tuple answers=(), tuple effects=(),
+    ):
         """End it here, and begin the next."""
         cdef PlayerWrites writes = PlayerWrites.__new__(PlayerWrites)
         cdef Cursor cursor
@@ -125,10 +133,12 @@ cdef class Stretch:
         writes.owner_epoch = self.owner_epoch
         state.copy_columns(writes.values)
         writes.minted_mpt = state.lifetime_mpt - self.lifetime_mpt
-        writes.burned_mpt = 0
+        writes.burned_mpt = burned_mpt
         writes.postings = postings
         writes.applied_grants = applied_grants
         writes.release = release
+        writes.answers = answers
+        writes.effects = effects
         for key, lineage in self.lineages.items():
             cursor = <Cursor?> lineage.cursor
             if cursor.applied_seq > cursor.taken_seq:
@@ -304,10 +314,12 @@ def any_postings(writes):
     return False
 
 
-def any_grants_or_releases(writes):
-    """Whether one of them uses up a grant or gives its player up."""
-    for player in writes:
-        if (<PlayerWrites?> player).applied_grants or (<PlayerWrites> player).release:
+def any_beside_ledger(writes):
+    """Whether one of them has rows beside its player, cursors and ledger, or is the last of its player."""
+    cdef PlayerWrites player
+    for item in writes:
+        player = <PlayerWrites?> item
+        if player.applied_grants or player.release or player.answers or player.effects:
             return True
     return False
 

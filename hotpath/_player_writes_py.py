@@ -29,14 +29,18 @@ class PlayerWrites:
         postings: ledger entries.
         applied_grants: ids of `player_grants` rows used up.
         release: last flush of a passivating actor: clears `owner_node`.
+        answers: of operations that are answered once they are committed; each has a `confirm()`.
+        effects: rows of other tables.
     """
 
     __slots__ = (
         "_moved",
+        "answers",
         "applied_grants",
         "burned_mpt",
         "columns",
         "cursors",
+        "effects",
         "minted_mpt",
         "owner_epoch",
         "player_id",
@@ -55,6 +59,8 @@ class PlayerWrites:
         postings: tuple[Any, ...] = (),
         applied_grants: tuple[int, ...] = (),
         release: bool = False,
+        answers: tuple[Any, ...] = (),
+        effects: tuple[Any, ...] = (),
     ) -> None:
         self.player_id = player_id
         self.owner_epoch = owner_epoch
@@ -65,6 +71,8 @@ class PlayerWrites:
         self.postings = postings
         self.applied_grants = applied_grants
         self.release = release
+        self.answers = answers
+        self.effects = effects
         self._moved: dict[bytes, Any] = {}
 
     def __repr__(self) -> str:
@@ -72,12 +80,14 @@ class PlayerWrites:
         return f"PlayerWrites({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
 
     def confirm(self) -> None:
-        """They are committed: tell the cursors that a `Stretch` found moved, and whoever is attached there."""
+        """They are committed: tell the cursors that a `Stretch` found moved, whoever is attached there, the answers."""
         for key, lineage in self._moved.items():
             seq = self.cursors[key]
             lineage.cursor.confirm(seq)
             if lineage.origin is not None:
                 lineage.origin.durable(seq)
+        for answer in self.answers:
+            answer.confirm()
 
 
 class Stretch:
@@ -113,10 +123,17 @@ class Stretch:
         """`close` where nothing goes with it; None, and it goes on, where neither numbers nor cursors have moved."""
         if state.revision == self._revision and not self._moved():
             return None
-        return self.close(state, (), (), False)
+        return self.close(state)
 
     def close(
-        self, state: PlayerState, postings: tuple[Any, ...], applied_grants: tuple[int, ...], release: bool
+        self,
+        state: PlayerState,
+        postings: tuple[Any, ...] = (),
+        applied_grants: tuple[int, ...] = (),
+        release: bool = False,
+        burned_mpt: int = 0,
+        answers: tuple[Any, ...] = (),
+        effects: tuple[Any, ...] = (),
     ) -> PlayerWrites:
         """End it here, and begin the next.
 
@@ -125,6 +142,9 @@ class Stretch:
             postings: ledger entries to be written with it.
             applied_grants: ids of `player_grants` rows used up.
             release: the player is given up.
+            burned_mpt: what the postings sink.
+            answers: of operations that are answered once they are committed.
+            effects: rows of other tables.
         """
         moved = self._moved()
         writes = PlayerWrites(
@@ -132,11 +152,13 @@ class Stretch:
             self._owner_epoch,
             state.columns(),
             state.lifetime_mpt - self._lifetime_mpt,
-            0,
+            burned_mpt,
             moved,
             postings,
             applied_grants,
             release,
+            answers,
+            effects,
         )
         writes._moved = {key: self.lineages[key] for key in moved}  # noqa: SLF001 - they are one
         for lineage in writes._moved.values():  # noqa: SLF001
@@ -190,9 +212,9 @@ def any_postings(writes: Sequence[PlayerWrites]) -> bool:
     return any(w.postings for w in writes)
 
 
-def any_grants_or_releases(writes: Sequence[PlayerWrites]) -> bool:
-    """Whether one of them uses up a grant or gives its player up."""
-    return any(w.applied_grants or w.release for w in writes)
+def any_beside_ledger(writes: Sequence[PlayerWrites]) -> bool:
+    """Whether one of them has rows beside its player, cursors and ledger: grants, answers, effects, or is the last."""
+    return any(w.applied_grants or w.release or w.answers or w.effects for w in writes)
 
 
 def totals_mpt(writes: Sequence[PlayerWrites]) -> tuple[int, int]:

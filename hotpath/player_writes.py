@@ -3,7 +3,7 @@
 from hotpath._player_writes_c import (
     PlayerWrites,
     Stretch,
-    any_grants_or_releases,
+    any_beside_ledger,
     any_postings,
     cursor_texts,
     row_texts,
@@ -13,7 +13,7 @@ from hotpath._player_writes_c import (
 __all__ = [
     "PlayerWrites",
     "Stretch",
-    "any_grants_or_releases",
+    "any_beside_ledger",
     "any_postings",
     "cursor_texts",
     "row_texts",

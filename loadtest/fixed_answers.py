@@ -137,6 +137,10 @@ def _welcome(xp: int) -> Welcome:
         tap_level=1,
         multiplier_bp=10_000,
         streak_days=0,
+        energy_cap_level=1,
+        energy_regen_level=1,
+        offline_level=0,
+        double_until_ms=0,
     )
     limits = Limits(
         frame_bytes=MAX_CLIENT_FRAME_BYTES,

@@ -39,23 +39,19 @@ class Flushable(Protocol):
 class DirtySet:
     """An ordered set of `Flushable`, by identity."""
 
-    __slots__ = ("_looked_s", "_urgent", "since_s")
+    __slots__ = ("_looked_s", "_urgent", "hurried_s", "since_s")
 
     def __init__(self) -> None:
         self.since_s: dict[Flushable, float] = {}  #: as `add` has them, the longest waiting first
         self._urgent: dict[Flushable, None] = {}
         self._looked_s = math.inf
+        self.hurried_s = math.inf  #: since when somebody waits for one of them, Trio's clock; infinity when nobody does
 
     def __len__(self) -> int:
         return len(self.since_s)
 
     def __contains__(self, flushable: Flushable) -> bool:
         return flushable in self.since_s
-
-    @property
-    def has_urgent(self) -> bool:
-        """Whether somebody waits for one of them."""
-        return bool(self._urgent)
 
     @property
     def oldest_s(self) -> float:
@@ -78,27 +74,28 @@ class DirtySet:
         return count + 1
 
     def hurry(self, flushable: Flushable) -> None:
-        """Let it be among the next taken."""
+        """Let it, which is in the set, be among the next taken."""
+        if not self._urgent:
+            self.hurried_s = trio.current_time()
         self._urgent[flushable] = None
 
-    def take(self, limit: int) -> tuple[list[Flushable], float]:
-        """Remove up to `limit`, urgent ones first.
+    def take(self, limit: int, *, only_urgent: bool = False) -> tuple[list[Flushable], float]:
+        """Remove up to `limit`: those that somebody waits for first, then the others, unless `only_urgent`.
 
         Returns:
             They, and when the longest waiting of them became dirty; infinity where there is none.
         """
         since_s = self.since_s
-        if self._urgent:
-            taken = list(itertools.islice(self._urgent, limit))
-            for flushable in taken:
-                del self._urgent[flushable]
-            urgent = set(taken)
-            others = (flushable for flushable in since_s if flushable not in urgent)
-            taken += itertools.islice(others, limit - len(taken))
-            oldest_s = min([since_s[flushable] for flushable in taken])
-        else:
-            taken = list(itertools.islice(since_s, limit))
-            oldest_s = self.oldest_s
+        taken = list(itertools.islice(self._urgent, limit))
+        oldest_s = min([since_s[flushable] for flushable in taken], default=math.inf)
         for flushable in taken:
-            del since_s[flushable]
+            del self._urgent[flushable], since_s[flushable]
+        if not self._urgent:
+            self.hurried_s = math.inf
+        if not only_urgent and len(taken) < limit:
+            oldest_s = min(oldest_s, self.oldest_s)
+            others = list(itertools.islice(since_s, limit - len(taken)))
+            for flushable in others:
+                del since_s[flushable]
+            taken += others
         return taken, oldest_s

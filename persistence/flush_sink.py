@@ -10,7 +10,7 @@ from uuid import UUID
 
 import trio
 
-from hotpath.player_writes import any_grants_or_releases
+from hotpath.player_writes import any_beside_ledger
 from persistence.errors import Rejected
 from persistence.flush_transaction import write_at_once, write_by_steps
 from persistence.postgres import Database, DedicatedConnection
@@ -82,7 +82,7 @@ class PostgresLane:
         A batch whose outcome is unknown is never written at once again: what that way would say of a connection that
         is lost must not replace what the earlier attempt has said.
         """
-        if not again and not any_grants_or_releases(writes):
+        if not again and not any_beside_ledger(writes):
             try:
                 return await self._connection.run(write_at_once, node_run, batch, writes)
             except Rejected:

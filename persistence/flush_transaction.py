@@ -6,7 +6,7 @@ In this order (architecture, "Durability"):
 2. The fence: only what belongs to players whose epoch is still ours is written; ledger rows and cursors included.
 3. Their columns; a player whose posted balance (balance − unposted) would move by anything else than the ledger rows
    written with it is refused.
-4. Cursors, ledger, used up grants, releases.
+4. Cursors, ledger, used up grants, stored answers, rows of other tables, releases.
 
 There are two ways. `write_at_once` is one statement, hence one round trip, and all or nothing: it fails unless every
 player is ours and whole. That is nearly always so, and each statement costs the server as much as a hundred players do.
@@ -24,7 +24,7 @@ from persistence.array_literals import integers, texts
 from persistence.errors import DatabaseUnavailable, OutcomeUnknown, Rejected
 from persistence.player_columns import ASSIGNMENTS, COLUMNS, FIELDS, array_parameters
 from persistence.postgres import Connection
-from persistence.records import LedgerPosting, PlayerWrites
+from persistence.records import DailyLimits, Effect, GrantGiven, LedgerPosting, PlayerWrites
 
 
 def _players(first: int) -> str:
@@ -94,6 +94,24 @@ _GRANTS = """
     FROM unnest($1::text::bigint[], $2::text::bigint[]) AS w (id, player_id)
     WHERE g.id = w.id AND g.player_id = w.player_id AND g.applied_at IS NULL
 """
+_ANSWERS = """
+    INSERT INTO operation_results (player_id, lineage, seq, answer)
+    SELECT * FROM unnest($1::text::bigint[], $2::bytea[], $3::text::bigint[], $4::bytea[])
+"""
+_GIVEN = """
+    INSERT INTO player_grants (player_id, key, kind, amount_mpt)
+    SELECT player_id, key, kind::grant_kind, amount_mpt
+    FROM unnest($1::text::bigint[], $2::text[], $3::text[], $4::text::bigint[]) AS w (player_id, key, kind, amount_mpt)
+"""
+_LIMITS = """
+    INSERT INTO player_daily_limits AS l (player_id, day, sent_mpt, doubles, refills)
+    SELECT player_id, 'epoch'::date + day::integer, sent_mpt, doubles, refills
+    FROM unnest(
+        $1::text::bigint[], $2::text::bigint[], $3::text::bigint[], $4::text::smallint[], $5::text::smallint[]
+    ) AS w (player_id, day, sent_mpt, doubles, refills)
+    ON CONFLICT (player_id) DO UPDATE
+    SET day = excluded.day, sent_mpt = excluded.sent_mpt, doubles = excluded.doubles, refills = excluded.refills
+"""
 _RELEASE = "UPDATE players SET owner_node = NULL WHERE id = ANY ($1::text::bigint[])"
 
 _ROWS_FROM = 6
@@ -162,6 +180,8 @@ async def write_by_steps(
         await connection.execute(_CURSORS, *cursor_texts(writes))
         await _write_ledger(connection, writes, node_run, batch)
         await _write_grants(connection, writes)
+        await _write_answers(connection, writes)
+        await _write_effects(connection, writes)
         await _release(connection, writes)
     return ours
 
@@ -197,6 +217,41 @@ async def _write_grants(connection: Connection, writes: Sequence[PlayerWrites]) 
         ids, player_ids = zip(*used, strict=True)
         if await connection.execute(_GRANTS, integers(ids), integers(player_ids)) != f"UPDATE {len(used)}":
             raise Rejected("a grant was applied that is not open", constraint="player_grants_open_check")
+
+
+async def _write_answers(connection: Connection, writes: Sequence[PlayerWrites]) -> None:
+    answers = [(w.player_id, answer) for w in writes for answer in w.answers]
+    if answers:
+        await connection.execute(
+            _ANSWERS,
+            integers([player_id for player_id, _ in answers]),
+            [answer.lineage for _, answer in answers],
+            integers([answer.seq for _, answer in answers]),
+            [answer.encoded for _, answer in answers],
+        )
+
+
+async def _write_effects(connection: Connection, writes: Sequence[PlayerWrites]) -> None:
+    effects: list[tuple[int, Effect]] = [(w.player_id, effect) for w in writes for effect in w.effects]
+    given = [effect for _, effect in effects if isinstance(effect, GrantGiven)]
+    if given:
+        await connection.execute(
+            _GIVEN,
+            integers([grant.player_id for grant in given]),
+            [grant.key for grant in given],
+            [grant.kind for grant in given],
+            integers([grant.amount_mpt for grant in given]),
+        )
+    used = [(player_id, effect) for player_id, effect in effects if isinstance(effect, DailyLimits)]
+    if used:
+        await connection.execute(
+            _LIMITS,
+            integers([player_id for player_id, _ in used]),
+            integers([limits.day for _, limits in used]),
+            integers([limits.sent_mpt for _, limits in used]),
+            integers([limits.doubles for _, limits in used]),
+            integers([limits.refills for _, limits in used]),
+        )
 
 
 async def _release(connection: Connection, writes: Sequence[PlayerWrites]) -> None:

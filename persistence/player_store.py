@@ -7,11 +7,12 @@ from uuid import UUID, uuid4
 from persistence.account_store import REGISTRATION_LOCK, register_players
 from persistence.player_columns import SELECT_LIST, columns_from
 from persistence.postgres import Connection, Database, Row
-from persistence.records import GrantKind, GrantRow, LoadedPlayer, OwnedElsewhere
+from persistence.records import DailyLimits, GrantKind, GrantRow, LoadedPlayer, OwnedElsewhere
 
 # The function locks in the order of ids and judges leases after the wait; its text says why it takes two statements.
 _CLAIM = f"""
-    SELECT p.id, p.public_id, p.display_name, p.generation, p.owner_epoch, {SELECT_LIST}
+    SELECT p.id, p.public_id, p.display_name, p.generation, p.owner_epoch,
+        (extract(epoch FROM p.created_at) * 1000)::bigint, {SELECT_LIST}
     FROM claim_players($1::uuid[], $2) AS p
 """  # noqa: S608 - a constant
 # A statement of its own, not a part of the first: it must see what the claim may have waited for.
@@ -20,16 +21,22 @@ _GRANTS = """
     SELECT player_id, id, key, kind::text, amount_mpt FROM player_grants
     WHERE player_id = ANY ($1::bigint[]) AND applied_at IS NULL ORDER BY id
 """
+_LIMITS = """
+    SELECT player_id, day - 'epoch'::date, sent_mpt, doubles, refills
+    FROM player_daily_limits WHERE player_id = ANY ($1::bigint[])
+"""
 _OWNERS = """
     SELECT p.public_id, n.name, n.url FROM players AS p JOIN nodes AS n ON n.name = p.owner_node
     WHERE p.public_id = ANY ($1::uuid[])
 """
+_FIND = "SELECT id FROM players WHERE public_id = $1 AND erased_at IS NULL"
+_ANSWER = "SELECT answer FROM operation_results WHERE player_id = $1 AND lineage = $2 AND seq = $3"
 _GRANTS_OF_NODE = """
     SELECT p.public_id, g.id, g.key, g.kind::text, g.amount_mpt
     FROM player_grants AS g JOIN players AS p ON p.id = g.player_id
     WHERE p.owner_node = $1 AND g.applied_at IS NULL ORDER BY g.id
 """
-_FIRST_COLUMN = 5  #: where `SELECT_LIST` begins in what `_CLAIM` returns
+_FIRST_COLUMN = 6  #: where `SELECT_LIST` begins in what `_CLAIM` returns
 
 
 async def claim_and_load(
@@ -64,14 +71,15 @@ async def _claim_and_load(
     for player_id, lineage, applied_seq in await connection.fetch(_CURSORS, ids):
         cursors[player_id][lineage] = applied_seq
     grants = _by_player(await connection.fetch(_GRANTS, ids))
+    limits = {row[0]: DailyLimits(*row[1:]) for row in await connection.fetch(_LIMITS, ids)}
     answer: list[LoadedPlayer | OwnedElsewhere] = []
     for row in claimed:
-        id_, public_id, display_name, generation, owner_epoch = row[:_FIRST_COLUMN]
+        id_, public_id, display_name, generation, owner_epoch, created_ms = row[:_FIRST_COLUMN]
         columns = columns_from(row[_FIRST_COLUMN:])
         answer.append(
             LoadedPlayer(
-                *(id_, public_id, display_name, generation, owner_epoch),
-                *(columns, cursors[id_], grants.get(id_, ())),
+                *(id_, public_id, display_name, generation, owner_epoch, created_ms),
+                *(columns, cursors[id_], grants.get(id_, ()), limits.get(id_)),
             )
         )
     if unclaimed := set(public_ids).difference(row[1] for row in claimed):
@@ -90,6 +98,37 @@ async def unapplied_grants(database: Database, *, node: str) -> dict[UUID, tuple
         return _by_player(await connection.fetch(_GRANTS_OF_NODE, node))
 
     return await database.run(read)
+
+
+class PlayerDirectory:
+    """What the operations of players look up.
+
+    Args:
+        database: where.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find_player(self, public_id: UUID) -> int | None:
+        """The id of a player, None where there is none, or no more.
+
+        Raises:
+            DatabaseUnavailable: try again.
+        """
+        return await self._database.run(_fetch_value, _FIND, public_id)
+
+    async def stored_answer(self, player_id: int, lineage: bytes, seq: int) -> bytes | None:
+        """The stored frame that answered a hard operation, None where there is none.
+
+        Raises:
+            DatabaseUnavailable: try again.
+        """
+        return await self._database.run(_fetch_value, _ANSWER, player_id, lineage, seq)
+
+
+async def _fetch_value(connection: Connection, sql: str, *args: object) -> Any:
+    return await connection.fetchval(sql, *args)
 
 
 async def create_load_test_players(database: Database, count: int, *, now_ms: int) -> list[UUID]:

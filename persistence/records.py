@@ -8,13 +8,17 @@ Times are integers in milliseconds since 1970-01-01 UTC (0 = never), days are da
 
 import enum
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
 
 from hotpath.player_writes import PlayerWrites
 
 __all__ = [
     "Account",
+    "DailyLimits",
+    "Effect",
     "FlushWatermark",
+    "GrantGiven",
     "GrantKind",
     "GrantRow",
     "LedgerKind",
@@ -47,6 +51,9 @@ class LedgerKind(enum.StrEnum):
     COMPETITION_REFUND = "competition_refund"  #: an entry fee that goes back
     TRANSFER_RECEIVED = "transfer_received"  #: from another player
     COMPENSATION = "compensation"  #: from the operators
+    UPGRADE = "upgrade"  #: a level was bought
+    TRANSFER_SENT = "transfer_sent"  #: to another player
+    TRANSFER_FEE = "transfer_fee"  #: for that
 
 
 class GrantKind(enum.StrEnum):
@@ -102,6 +109,30 @@ class GrantRow:
 
 
 @dataclass(frozen=True, slots=True)
+class GrantGiven:
+    """A new row of `player_grants` for another player, written with what it was taken from."""
+
+    player_id: int  #: who gets it
+    key: str
+    kind: GrantKind
+    amount_mpt: int
+
+
+@dataclass(frozen=True, slots=True)
+class DailyLimits:
+    """What a player has used up of what is limited per day (table `player_daily_limits`)."""
+
+    day: int  #: the UTC day that the rest belongs to
+    sent_mpt: int  #: transferred to others, fees not counted
+    doubles: int  #: free ×2 boosts used
+    refills: int  #: free refills of energy used
+
+
+#: A row of another table that goes with a player's writes.
+Effect: TypeAlias = GrantGiven | DailyLimits
+
+
+@dataclass(frozen=True, slots=True)
 class LoadedPlayer:
     """One claimed player, as an activation receives it."""
 
@@ -110,9 +141,11 @@ class LoadedPlayer:
     display_name: str
     generation: int
     owner_epoch: int  #: fencing token: writes with a smaller one are refused
+    created_ms: int  #: when the player registered
     columns: PlayerColumns
     cursors: dict[bytes, int]  #: lineage (16 bytes) → highest applied seq that is committed
     grants: tuple[GrantRow, ...]  #: not yet applied, oldest first
+    limits: DailyLimits | None  #: of the last day on which any was used
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ SYSTEMS: Final[Sequence[System]] = (
         "Core player",
         (
             *(HUB, "generations", "player_influence", "achievements", "player_achievements", "badges"),
-            *("player_badges", "titles", "player_titles"),
+            *("player_badges", "titles", "player_titles", "player_daily_limits"),
         ),
         0,
     ),

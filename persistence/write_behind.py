@@ -32,6 +32,7 @@ from persistence.records import FlushWatermark, PlayerWrites
 BATCH_PLAYERS = 500  #: asked, written and told without a pause: about 1 ms of the loop in all
 DIRTY_PLAYERS_MAX = 200_000  #: beyond it nothing more is accepted while the database is away
 DIRTY_AGE_MAX_S = 60.0  #: nor when the oldest change has waited that long
+GATHER_S = 0.010  #: how long one that somebody waits for waits for company
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 2.0
 
@@ -69,8 +70,8 @@ class _Lane:
     def oldest_s(self) -> float:
         return min(self.dirty.oldest_s, self.in_flight_since_s)
 
-    def take_off(self, limit: int) -> None:
-        self.in_flight, self.in_flight_since_s = self.dirty.take(limit)
+    def take_off(self, limit: int, *, only_urgent: bool) -> None:
+        self.in_flight, self.in_flight_since_s = self.dirty.take(limit, only_urgent=only_urgent)
         if self.waiting:
             self.landing = {player: self.waiting.pop(player) for player in self.in_flight if player in self.waiting}
 
@@ -137,6 +138,13 @@ class WriteBehind:
         lane = self._lanes[flushable.player_id % len(self._lanes)]
         if lane.dirty.add(flushable) == 1:
             lane.bell.set()
+
+    def hurry(self, flushable: Flushable) -> None:
+        """There is something to write, and somebody waits for it: it leaves within `GATHER_S`, if its lane is free."""
+        lane = self._lanes[flushable.player_id % len(self._lanes)]
+        lane.dirty.add(flushable)
+        lane.dirty.hurry(flushable)
+        lane.bell.set()
 
     async def flush_now(self, flushable: Flushable) -> None:
         """Write it without waiting for others; return when all it has marked up to now is settled.
@@ -209,9 +217,9 @@ class WriteBehind:
     async def _run_lane(self, lane: _Lane, purpose: str) -> None:
         async with self._sink.lane(purpose) as written_by:
             while True:
-                await self._until_due(lane)
+                everybody = await self._until_due(lane)
                 began_s = time.perf_counter()
-                lane.take_off(BATCH_PLAYERS)
+                lane.take_off(BATCH_PLAYERS, only_urgent=not everybody)
                 players, batch = _take_writes(lane.in_flight)
                 if batch:
                     self._observe_hold_s(time.perf_counter() - began_s)
@@ -222,15 +230,19 @@ class WriteBehind:
                     await trio.lowlevel.checkpoint()
                 lane.land()
 
-    async def _until_due(self, lane: _Lane) -> None:
+    async def _until_due(self, lane: _Lane) -> bool:
+        """Wait until something is due; whether that is everybody, or only those that somebody waits for."""
         while True:
-            due_s = lane.dirty.oldest_s + self._flush_s
             # That a batch would be full is no reason: the later a player is written, the more of its taps are one row.
-            in_haste = lane.dirty.has_urgent or (self._draining and lane.dirty)
-            if in_haste or due_s <= trio.current_time():
-                return
+            due_s = lane.dirty.oldest_s + self._flush_s
+            hurried_due_s = lane.dirty.hurried_s + GATHER_S
+            now_s = trio.current_time()
+            if due_s <= now_s or (self._draining and lane.dirty):
+                return True
+            if hurried_due_s <= now_s:
+                return False
             lane.bell = trio.Event()
-            with trio.move_on_at(due_s):
+            with trio.move_on_at(min(due_s, hurried_due_s)):
                 await lane.bell.wait()
 
     async def _write(self, lane: FlushLane, players: Sequence[Flushable], batch: Sequence[PlayerWrites]) -> None:

@@ -11,7 +11,7 @@ switch. Only what arrives while the actor is loading, stopping or in the middle 
 import enum
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
 import trio
@@ -54,11 +54,19 @@ class Message(Protocol):
         ...
 
 
+#: Work that waits, run outside of turns; never raises, and what it returns comes back as the next message.
+Errand = Callable[[], Awaitable[Message]]
+
+
 class Actor(Protocol):
     """What a cell holds."""
 
-    def handle(self, message: Message, now_ms: int) -> None:
-        """One turn. May raise only before anything has changed, or after having undone it."""
+    def handle(self, message: Message, now_ms: int) -> Errand | None:
+        """One turn. May raise only before anything has changed, or after having undone it.
+
+        Returns:
+            What has to be waited for before `message` can be handled, and everything behind it; None = it is handled.
+        """
         ...
 
     def failed(self, message: Message) -> Message | None:
@@ -109,6 +117,10 @@ class Keeper(Protocol[A]):
         """Start a task that calls `drain`; asked only when a mailbox stops being empty."""
         ...
 
+    def start_errand(self, cell: "Cell[A]", errand: Errand) -> None:
+        """Start a task that runs `errand` and gives what it returns to `back_with`."""
+        ...
+
     def turn_raised(self, cell: "Cell[A]", message: Message, error: Exception) -> None:
         """A turn raised; called once for each."""
         ...
@@ -130,6 +142,7 @@ class Cell(Generic[A]):
     """
 
     __slots__ = (
+        "_away",
         "_control",
         "_draining",
         "_in_turn",
@@ -151,6 +164,7 @@ class Cell(Generic[A]):
         self._control: deque[Message] = _NO_MESSAGES
         self._in_turn = False
         self._draining = False
+        self._away = False  # on an errand
         self.actor: A | None = None
         self._phase = Phase.LOADING
         self.gate = Gate(keeper.accepting)
@@ -185,7 +199,7 @@ class Cell(Generic[A]):
 
     def deliver(self, message: Message) -> None:
         """Handle `message` now if nothing is before it, else queue it; refuses it when the mailbox is full."""
-        if self._phase is Phase.ACTIVE and not (self._in_turn or self._mailbox or self._control):
+        if self._phase is Phase.ACTIVE and not (self._in_turn or self._away or self._mailbox or self._control):
             self._turn(message)
             return
         if self._phase is Phase.GONE:
@@ -215,6 +229,14 @@ class Cell(Generic[A]):
         self._mailbox.appendleft(message)
         self._wake()
 
+    def back_with(self, message: Message) -> None:
+        """The errand has ended: go on with `message`."""
+        self._away = False
+        if self._phase is Phase.GONE:
+            self._keeper.forward(self, message)
+        else:
+            self.deliver_first(message)
+
     def take_stash(self) -> list[Message]:
         """Everything that waits, control messages first; the mailbox is empty then."""
         stash = [*self._control, *self._mailbox]
@@ -243,7 +265,7 @@ class Cell(Generic[A]):
         return message
 
     def _can_turn(self) -> bool:
-        return self._phase is Phase.ACTIVE and bool(self._control or self._mailbox)
+        return self._phase is Phase.ACTIVE and not self._away and bool(self._control or self._mailbox)
 
     def _wake(self) -> None:
         self._set_gate()
@@ -252,7 +274,7 @@ class Cell(Generic[A]):
             self._keeper.start_drain(self)
 
     def _set_gate(self) -> None:
-        waiting = self._in_turn or self._mailbox or self._control or self._quarantined_until_ms
+        waiting = self._in_turn or self._away or self._mailbox or self._control or self._quarantined_until_ms
         self.gate.open = self._phase is Phase.ACTIVE and not waiting
 
     def _turn(self, message: Message) -> None:
@@ -267,7 +289,10 @@ class Cell(Generic[A]):
         started_s = time.perf_counter() if self._turns % TURNS_PER_SAMPLE == 0 else 0.0
         self._turns += 1
         try:
-            actor.handle(message, now_ms)
+            errand = actor.handle(message, now_ms)
+            if errand is not None:
+                self._away = True
+                self._keeper.start_errand(self, errand)
         except Exception as error:  # noqa: BLE001 - the one place where a turn's bug is contained
             self._keeper.turn_raised(self, message, error)
         finally:

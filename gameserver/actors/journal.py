@@ -1,18 +1,30 @@
 """What a player's turns wrote since the last flush, as one value that commits whole.
 
-Tap income gathers in `unposted_mpt` and reaches the ledger as one posting at most every `POST_EVERY_MS` and at
-passivation (architecture §4.7: one row per player and flush would be 0.7 TB a day). Level rewards are posted one by
-one; their keys are deterministic, so the database refuses to pay a level twice, whatever the process does.
+Tap income gathers in `unposted_mpt` and reaches the ledger as one posting at most every `POST_EVERY_MS`, before
+anything is spent, and at passivation (architecture §4.7: one row per player and flush would be 0.7 TB a day). Level
+rewards are posted one by one; their keys are deterministic, so the database refuses to pay a level twice, whatever the
+process does. So are the keys of all that is spent.
 """
 
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-from gameserver.actors.lineage import Lineage
+from gameserver.actors.lineage import Lineage, PendingAnswer
 from gameserver.clock import Clock
 from hotpath import rules
 from hotpath.player_state import PlayerState
 from hotpath.player_writes import Stretch
-from persistence.records import Account, GrantKind, GrantRow, LedgerKind, LedgerPosting, PlayerWrites
+from persistence.records import (
+    Account,
+    DailyLimits,
+    Effect,
+    GrantGiven,
+    GrantKind,
+    GrantRow,
+    LedgerKind,
+    LedgerPosting,
+    LoadedPlayer,
+    PlayerWrites,
+)
 
 POST_EVERY_MS = 60_000  #: tap income reaches the ledger at most this often
 #: Grants whose tokens were taken from somebody before and wait in escrow; what all the others give is new.
@@ -20,28 +32,56 @@ FROM_ESCROW = {GrantKind.COMPETITION_PRIZE, GrantKind.COMPETITION_REFUND, GrantK
 SPREAD_MS = 7_919  #: so far apart post players whose ids follow each other, though they have been loaded together
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a journal was when a turn began."""
+
+    postings: int
+    grants: int
+    effects: int
+    tap_postings: int
+    posted_mpt: int
+    rewarded_level: int
+    post_at_ms: int
+    limits: DailyLimits | None
+
+
 class Journal:
     """The unwritten part of one player.
 
     Args:
-        player_id: the player.
-        owner_epoch: fencing token of this activation.
+        loaded: what the claim brought.
         state: as it was loaded, that is, as it is in the database.
         now_ms: the present.
     """
 
-    __slots__ = ("_grants", "_owner_epoch", "_player_id", "_posted_mpt", "_postings", "_received", "_stretch")
+    __slots__ = (
+        "_answers",
+        "_effects",
+        "_grants",
+        "_limits",
+        "_owner_epoch",
+        "_player_id",
+        "_posted_mpt",
+        "_postings",
+        "_rewarded_level",
+        "_stretch",
+        "_tap_postings",
+    )
 
-    def __init__(self, player_id: int, owner_epoch: int, state: PlayerState, now_ms: int) -> None:
-        self._player_id = player_id
-        self._owner_epoch = owner_epoch
-        self._stretch = Stretch(
-            player_id, owner_epoch, state, now_ms + POST_EVERY_MS - player_id * SPREAD_MS % POST_EVERY_MS
-        )
+    def __init__(self, loaded: LoadedPlayer, state: PlayerState, now_ms: int) -> None:
+        self._player_id = loaded.id
+        self._owner_epoch = loaded.owner_epoch
+        self._limits = loaded.limits
+        post_at_ms = now_ms + POST_EVERY_MS - loaded.id * SPREAD_MS % POST_EVERY_MS
+        self._stretch = Stretch(loaded.id, loaded.owner_epoch, state, post_at_ms)
+        self._postings: list[LedgerPosting] = []
         self._grants: list[int] = []
-        self._received: list[tuple[GrantRow, int]] = []
-        self._postings = 0
+        self._effects: list[Effect] = []
+        self._answers: list[PendingAnswer] = []
+        self._tap_postings = 0
         self._posted_mpt = state.balance_mpt - state.unposted_mpt
+        self._rewarded_level = state.level
 
     def watch(self, key: bytes, lineage: Lineage) -> None:
         """From now on operations of this lineage may be consumed: a socket has attached to it.
@@ -55,16 +95,92 @@ class Journal:
                 del lineages[old_key]
         lineages[key] = lineage
 
-    def grant_applied(self, grant: GrantRow, credited_mpt: int = 0) -> None:
+    def mark(self) -> Mark:
+        """How far it is, for `rewind`."""
+        return Mark(
+            len(self._postings),
+            len(self._grants),
+            len(self._effects),
+            self._tap_postings,
+            self._posted_mpt,
+            self._rewarded_level,
+            self._stretch.post_at_ms,
+            self._limits,
+        )
+
+    def rewind(self, mark: Mark) -> None:
+        """Forget what was entered since: the turn raised."""
+        del self._postings[mark.postings :]
+        del self._grants[mark.grants :]
+        del self._effects[mark.effects :]
+        self._tap_postings = mark.tap_postings
+        self._posted_mpt = mark.posted_mpt
+        self._rewarded_level = mark.rewarded_level
+        self._stretch.post_at_ms = mark.post_at_ms
+        self._limits = mark.limits
+
+    def grant_applied(self, grant: GrantRow, credited_mpt: int, now_ms: int) -> None:
         """The row of `player_grants` is used up.
 
         Args:
             grant: the row.
             credited_mpt: the tokens it has brought; they are posted under its key.
+            now_ms: the present.
         """
         self._grants.append(grant.id)
         if credited_mpt:
-            self._received.append((grant, credited_mpt))
+            counter = Account.ESCROW if grant.kind in FROM_ESCROW else Account.MINT
+            self._post(LedgerKind(grant.kind), grant.key, credited_mpt, now_ms, counter)
+
+    def spend(
+        self, state: PlayerState, kind: LedgerKind, key: str, amount_mpt: int, counter: Account, now_ms: int
+    ) -> None:
+        """Take tokens from the player; what has been earned up to now is posted first.
+
+        Args:
+            state: the player's; debited here.
+            kind: what for.
+            key: unique for ever.
+            amount_mpt: how much, at least 1.
+            counter: where they go.
+            now_ms: the present.
+
+        Raises:
+            ValueError: the balance is smaller.
+        """
+        self.settle(state, now_ms)
+        state.debit(amount_mpt)
+        self._post(kind, key, -amount_mpt, now_ms, counter)
+
+    def give(self, grant: GrantGiven) -> None:
+        """Owe another player something; he gets it once this is committed."""
+        self._effects.append(grant)
+
+    def limits_of(self, now_ms: int) -> DailyLimits:
+        """What has been used up of today; a clock that goes back brings nothing back."""
+        day = now_ms // rules.DAY_MS
+        if self._limits is None or self._limits.day < day:
+            return DailyLimits(day, 0, 0, 0)
+        return self._limits
+
+    def use(self, limits: DailyLimits, **used: int) -> None:
+        """Note what has been used up: `limits` with the counts in `used`."""
+        self._limits = replace(limits, **used)
+        self._effects = [effect for effect in self._effects if not isinstance(effect, DailyLimits)]
+        self._effects.append(self._limits)
+
+    def answers(self, answer: PendingAnswer) -> None:
+        """An operation is answered once this is committed."""
+        self._answers.append(answer)
+
+    def settle(self, state: PlayerState, now_ms: int) -> None:
+        """Post all that has been earned, so that all of the balance can be spent."""
+        self._post_rewards(state, now_ms)
+        if state.unposted_mpt:
+            self._stretch.post_at_ms = now_ms + POST_EVERY_MS
+            self._tap_postings += 1
+            key = f"taps:{self._player_id}:{self._owner_epoch}:{self._tap_postings}"
+            self._post(LedgerKind.TAP_INCOME, key, state.take_unposted(), now_ms)
 
     def take(self, state: PlayerState, clock: Clock, release: bool) -> PlayerWrites | None:
         """Close this stretch: its writes, or None when nothing has changed.
@@ -75,30 +191,32 @@ class Journal:
             release: the actor is leaving: post everything and give the player up.
         """
         stretch = self._stretch
-        if not (release or self._grants or stretch.owes_ledger(state)):
+        entered = self._postings or self._grants or self._answers or self._effects
+        if not (release or entered or stretch.owes_ledger(state)):
             return stretch.close_if_changed(state)
-        postings = tuple(self._post_due(state, clock.now_ms(), release))
-        writes = stretch.close(state, postings, tuple(self._grants), release)
-        self._grants = []
-        self._received = []
+        now_ms = clock.now_ms()
+        if release or state.last_tap_at_ms >= stretch.post_at_ms:
+            self.settle(state, now_ms)
+        else:
+            self._post_rewards(state, now_ms)
+        writes = stretch.close(
+            state,
+            tuple(self._postings),
+            tuple(self._grants),
+            release,
+            -sum([posting.amount_mpt for posting in self._postings if posting.counter is Account.BURN]),
+            tuple(self._answers),
+            tuple(self._effects),
+        )
+        self._postings, self._grants, self._answers, self._effects = [], [], [], []
         return writes
 
-    def _post_due(self, state: PlayerState, now_ms: int, release: bool) -> Iterator[LedgerPosting]:
-        for level in range(self._stretch.level + 1, state.level + 1):
+    def _post_rewards(self, state: PlayerState, now_ms: int) -> None:
+        for level in range(self._rewarded_level + 1, state.level + 1):
             if reward_mpt := rules.level_rewards_mpt(level - 1, level):
-                yield self._post(LedgerKind.LEVEL_REWARD, f"level:{self._player_id}:{level}", reward_mpt, now_ms)
-        if state.unposted_mpt and (release or state.last_tap_at_ms >= self._stretch.post_at_ms):
-            self._stretch.post_at_ms = now_ms + POST_EVERY_MS
-            self._postings += 1
-            key = f"taps:{self._player_id}:{self._owner_epoch}:{self._postings}"
-            yield self._post(LedgerKind.TAP_INCOME, key, state.take_unposted(), now_ms)
+                self._post(LedgerKind.LEVEL_REWARD, f"level:{self._player_id}:{level}", reward_mpt, now_ms)
+        self._rewarded_level = state.level
 
-        for grant, credited_mpt in self._received:
-            counter = Account.ESCROW if grant.kind in FROM_ESCROW else Account.MINT
-            yield self._post(LedgerKind(grant.kind), grant.key, credited_mpt, now_ms, counter)
-
-    def _post(
-        self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int, counter: Account = Account.MINT
-    ) -> LedgerPosting:
+    def _post(self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int, counter: Account = Account.MINT) -> None:
         self._posted_mpt += amount_mpt
-        return LedgerPosting(key, kind, counter, amount_mpt, self._posted_mpt, at_ms)
+        self._postings.append(LedgerPosting(key, kind, counter, amount_mpt, self._posted_mpt, at_ms))

@@ -3,9 +3,14 @@
 A client draws a random 128-bit lineage, numbers its operations in it and re-sends what is not durable; the cursor
 says how far the server has come. Cursor and effect commit together, so an operation counts exactly once (architecture
 §4.5; wire protocol, "Operations").
+
+A soft operation is answered when it is applied, a hard one when it is committed: until then its answer is pending.
 """
 
+import msgspec
+
 from gameserver.actors.messages import Origin
+from gameserver.wire.codec import encode
 from gameserver.wire.messages import ErrorFrame, Result
 from gameserver.wire.ops import RESULTS_KEPT, RESULTS_KEPT_BYTES
 from hotpath.player_state import Cursor
@@ -19,19 +24,21 @@ class Lineage:
         applied_seq: the highest committed seq; 0 for an unknown lineage.
     """
 
-    __slots__ = ("_answer_bytes", "_answers", "cursor", "line", "origin")
+    __slots__ = ("_answer_bytes", "_answers", "cursor", "line", "origin", "pending")
 
     def __init__(self, applied_seq: int) -> None:
         self.cursor = Cursor(applied_seq)
         self.origin: Origin | None = None
         self.line: TapLine | None = None
+        self.pending: dict[int, PendingAnswer] | None = None  #: by seq; most lineages never have one
         self._answers: dict[int, tuple[Result | ErrorFrame, int]] | None = None
         self._answer_bytes = 0
 
-    def keep(self, answer: Result | ErrorFrame, size_bytes: int) -> None:
+    def keep(self, answer: Result | ErrorFrame) -> None:
         """Store the answer to an action, to be given again when it is repeated; the oldest make room."""
         if self._answers is None:
             self._answers = {}
+        size_bytes = size_of(answer)
         self._answers[answer.seq] = answer, size_bytes
         self._answer_bytes += size_bytes
         while self._answers and (len(self._answers) > RESULTS_KEPT or self._answer_bytes > RESULTS_KEPT_BYTES):
@@ -42,3 +49,51 @@ class Lineage:
         """The stored answer to action `seq`; None if it is gone or `seq` was no action."""
         kept = self._answers.get(seq) if self._answers else None
         return kept[0] if kept else None
+
+    def give(self, answer: Result | ErrorFrame) -> None:
+        """Send an answer to the present socket, with what is durable now."""
+        if self.origin is not None:
+            if isinstance(answer, Result):
+                answer = Result(answer.seq, answer.result, self.cursor.durable_seq)
+            self.origin.reply(answer)
+
+
+def size_of(answer: Result | ErrorFrame) -> int:
+    """What it counts against the bound of stored answers, in bytes."""
+    if isinstance(answer, ErrorFrame):
+        return len(answer.message)
+    return len(answer.result) if isinstance(answer.result, msgspec.Raw) else len(encode(answer))
+
+
+class PendingAnswer:
+    """The answer to a hard operation that has been applied and not committed: stored with it, given after it.
+
+    Args:
+        key: of the lineage, 16 bytes.
+        lineage: whose operation it answers.
+        answer: given, with its `durable_seq` brought up to date, to whoever is attached then and asked for it.
+    """
+
+    __slots__ = ("_answer", "_lineage", "encoded", "lineage", "origin", "seq")
+
+    def __init__(self, key: bytes, lineage: Lineage, answer: Result | ErrorFrame) -> None:
+        self.lineage = key
+        self.seq = answer.seq
+        self.encoded = encode(answer)  #: the frame, as it is stored
+        self.origin = lineage.origin  #: who has asked last
+        self._lineage = lineage
+        self._answer = answer
+        if lineage.pending is None:
+            lineage.pending = {}
+        lineage.pending[self.seq] = self
+
+    def __repr__(self) -> str:
+        return f"PendingAnswer(lineage={self.lineage!r}, seq={self.seq}, encoded={self.encoded!r})"
+
+    def confirm(self) -> None:
+        """It is committed."""
+        assert self._lineage.pending is not None
+        del self._lineage.pending[self.seq]
+        self._lineage.keep(self._answer)
+        if self.origin is self._lineage.origin:
+            self._lineage.give(self._answer)

@@ -3,7 +3,7 @@
 `Origin` is a session as far as actors know it; the session itself lives in a higher layer.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
@@ -93,8 +93,21 @@ class Origin(Protocol):
         ...
 
 
-#: What an action does within its turn: (the player's actor, args, now in ms) → result; raises `WireError` to refuse.
-Handler = Callable[[Any, Any, int], Any]
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The turn of one operation, as its handler sees it."""
+
+    now_ms: int
+    lineage: bytes
+    seq: int
+    found: Any = None  #: what its lookup has brought
+
+
+#: What an action does within its turn: (the player's actor, args, turn) → result; raises `WireError` to refuse.
+Handler = Callable[[Any, Any, Turn], Any]
+
+#: What an action has to know from the database before its turn: (directory, args) → `Turn.found`.
+Lookup = Callable[[Any, Any], Awaitable[Any]]
 
 
 class _Unmerged:
@@ -167,6 +180,11 @@ class Operate(_Unmerged):
     args: Any
     handler: Handler
     writes: bool = True  #: False for an action that only reads
+    hard: bool = False  #: answered only after its commit
+    lookup: Lookup | None = None  #: still to be done
+    found: Any = None  #: what it has brought
+    failure: WireError | None = None  #: what it is answered with, because the lookup failed
+    recalled: bool = False  #: a repeat; `found` is its stored answer
     control = False
 
     def refuse(self, error: WireError) -> None:

@@ -5,15 +5,15 @@ is handed to the write-behind by `take_writes` as one value that commits whole (
 """
 
 import dataclasses
-from collections.abc import Callable
-from uuid import UUID
 
 import msgspec
 
-from gameserver.actors.actor import Message
+from gameserver.actors.actor import UNAVAILABLE_RETRY_MS, Errand, Message
+from gameserver.actors.errands import look_up, recall
 from gameserver.actors.feed import CHANNEL, Feed
+from gameserver.actors.habitat import Habitat
 from gameserver.actors.journal import FROM_ESCROW, Journal
-from gameserver.actors.lineage import Lineage
+from gameserver.actors.lineage import Lineage, PendingAnswer
 from gameserver.actors.messages import (
     Attach,
     Detach,
@@ -22,18 +22,19 @@ from gameserver.actors.messages import (
     Origin,
     Spoil,
     Taps,
+    Turn,
     Welcomed,
 )
-from gameserver.clock import Clock
-from gameserver.errors import Internal, WireError
+from gameserver.actors.player_view import changed_keys, view_of
+from gameserver.errors import Internal, Unavailable, WireError
 from gameserver.logs import get_logger
 from gameserver.refusals import refusal
-from gameserver.wire.catalogue import LevelUp, RankUp
+from gameserver.wire.catalogue import GrantReceived, LevelUp, RankUp
 from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Repeated, Result, State
 from gameserver.wire.ops import CloseCode
 from hotpath import rules
-from hotpath.player_state import PlayerState, World
-from hotpath.tap_path import Tally, TapLine
+from hotpath.player_state import PlayerState
+from hotpath.tap_path import TapLine
 from persistence.records import GrantKind, GrantRow, LoadedPlayer, PlayerWrites
 
 MAX_SOCKETS = 8  #: of one player at once; the oldest goes
@@ -46,59 +47,40 @@ class PlayerActor:
 
     Args:
         loaded: what the claim brought.
-        world: what all players of the node share in a tap.
-        tally: counts what all players of the node do.
-        clock: the present, for flushes; turns are told theirs.
-        mark_dirty: called when there is something to write; cheap and idempotent.
-        dropped: called with (public id, reason, this actor) when the state in memory must not be used any more.
+        habitat: what it shares with all players of the node.
     """
 
     __slots__ = (
-        "_clock",
-        "_dropped",
         "_expelled",
         "_feed",
         "_grants",
-        "_journal",
+        "_habitat",
         "_lineages",
-        "_mark_dirty",
         "_origins",
-        "_tally",
-        "_world",
+        "created_ms",
         "display_name",
+        "journal",
         "player_id",
         "public_id",
         "releasing",
         "state",
     )
 
-    def __init__(
-        self,
-        loaded: LoadedPlayer,
-        *,
-        world: World,
-        tally: Tally,
-        clock: Clock,
-        mark_dirty: "Callable[[PlayerActor], None]",
-        dropped: "Callable[[UUID, str, PlayerActor], None]",
-    ) -> None:
-        now_ms = clock.now_ms()
+    def __init__(self, loaded: LoadedPlayer, habitat: Habitat) -> None:
+        now_ms = habitat.clock.now_ms()
         self.player_id = loaded.id
         self.public_id = loaded.public_id
         self.display_name = loaded.display_name
+        self.created_ms = loaded.created_ms  #: when the player registered
         self.state = PlayerState(**dataclasses.asdict(loaded.columns), generation=loaded.generation)
         self.releasing = False  #: the next writes are the last: they give the player up
-        self._world = world
-        self._tally = tally
-        self._clock = clock
-        self._mark_dirty = mark_dirty
-        self._dropped = dropped
+        self._habitat = habitat
         self._expelled = False
         self._origins: list[Origin] = []
         self._lineages = {lineage: Lineage(seq) for lineage, seq in loaded.cursors.items()}
         self._feed = Feed(loaded.owner_epoch)
         self._grants: set[int] = set()
-        self._journal = Journal(loaded.id, loaded.owner_epoch, self.state, now_ms)
+        self.journal = Journal(loaded, self.state, now_ms)  #: where operations enter what they do
         for grant in loaded.grants:
             self._apply_grant(grant, now_ms)
 
@@ -111,21 +93,11 @@ class PlayerActor:
 
     def snapshot(self, now_ms: int) -> State:
         """The state as clients see it: whole, and right for `now_ms`."""
-        state = self.state
-        return State(
-            tokens_mpt=state.balance_mpt,
-            xp=state.xp,
-            level=state.level,
-            rank=rules.RANK_NAMES[state.rank],
-            energy=state.energy(now_ms),
-            energy_cap=state.energy_cap,
-            energy_regen_mps=state.energy_regen_mps,
-            combo=state.combo_at(now_ms),
-            generation=state.generation,
-            tap_level=state.tap_level,
-            multiplier_bp=state.multiplier_bp(now_ms, self._world),
-            streak_days=state.streak_days,
-        )
+        return view_of(self.state, self._habitat.world, now_ms)
+
+    def changes_since(self, before: State, now_ms: int) -> dict[str, int | str]:
+        """The keys of the state that are other than they were, as clients know them."""
+        return changed_keys(before, self.snapshot(now_ms))
 
     def expel(self, reason: str) -> None:
         """Tell every socket to resynchronise; its state here is not used any more, and nothing more of it is written.
@@ -144,11 +116,11 @@ class PlayerActor:
         """Something is to be written."""
         if not self.state.awaiting_flush:
             self.state.awaiting_flush = True
-            self._mark_dirty(self)
+            self._habitat.writer.mark_dirty(self)
 
     def announce_levels(self, before: int, now_ms: int) -> None:
         """One `level.up` for each level passed since `before`, one `rank.up` for each rank, in order."""
-        self._tally.levels_total += self.state.level - before
+        self._habitat.tally.levels_total += self.state.level - before
         for level in range(before + 1, self.state.level + 1):
             reward_mpt = rules.level_rewards_mpt(level - 1, level)
             self._publish("level.up", LevelUp(level, reward_mpt), now_ms)
@@ -163,25 +135,28 @@ class PlayerActor:
         self.state.awaiting_flush = False  # first: if this call breaks, the next change asks for another
         if self._expelled:
             return None
-        return self._journal.take(self.state, self._clock, self.releasing)
+        return self.journal.take(self.state, self._habitat.clock, self.releasing)
 
     #: `writes` are in the database: their cursors know, and whoever is attached there. No frame of Python for each.
     committed = staticmethod(PlayerWrites.confirm)
 
     def fenced(self) -> None:
         """Another owner claimed the player: nothing of this state may be written any more."""
-        self._dropped(self.public_id, "the player is served elsewhere now", self)
+        self._habitat.dropped(self.public_id, "the player is served elsewhere now", self)
 
     def rejected(self, writes: PlayerWrites, error: Exception) -> None:
         """PostgreSQL refused `writes` for good: what it holds is the truth, not this state."""
         why = refusal(error).message
         log.error("the database refused a player's writes", player=self.player_id, writes=repr(writes), exc_info=error)
-        self._dropped(self.public_id, f"the last operations could not be kept: {why}", self)
+        self._habitat.dropped(self.public_id, f"the last operations could not be kept: {why}", self)
 
     # Turns
 
-    def handle(self, message: Message, now_ms: int) -> None:
+    def handle(self, message: Message, now_ms: int) -> Errand | None:
         """One turn.
+
+        Returns:
+            What an operation has to wait for before its turn.
 
         Raises:
             Exception: a bug of ours; nothing has changed then.
@@ -192,7 +167,7 @@ class PlayerActor:
                     self._tap(*message.frames[0], now_ms)
                     message.frames.pop(0)
             case Operate():
-                self._operate(message, now_ms)
+                return self._operate(message, now_ms)
             case Spoil():
                 self._spoil(message)
             case Attach():
@@ -205,6 +180,7 @@ class PlayerActor:
                 self._apply_grant(message.row, now_ms)
             case _:
                 raise TypeError(f"a player's actor does not understand {message!r}")
+        return None
 
     def failed(self, message: Message) -> Message | None:
         """The turn raised: consume the operation, answer `internal`, give back what of the message is still to do."""
@@ -215,7 +191,7 @@ class PlayerActor:
                 self._spoil(Spoil(origin, seq, internal))
                 return message if message.frames else None
             case Operate():
-                self._spoil(Spoil(message.origin, message.seq, internal))
+                self._fail(message, internal)
             case Attach():
                 message.origin.goodbye(CloseCode.RESYNC, "the server failed; connect again")
             case _:
@@ -234,53 +210,84 @@ class PlayerActor:
         if self.state.level != level:
             self.announce_levels(level, now_ms)
 
-    def _operate(self, message: Operate, now_ms: int) -> None:
+    def _operate(self, message: Operate, now_ms: int) -> Errand | None:
         origin, seq = message.origin, message.seq
         lineage = self._admit(origin, seq)
         if lineage is None:
-            return
+            return None
+        if message.failure is not None and message.failure.retry_after_ms:
+            origin.refuse(seq, message.failure)
+            return None
         if seq <= lineage.cursor.applied_seq:
-            self._repeat(lineage, origin, seq, now_ms)
-            return
-        before = self.state.snapshot()
+            return self._repeat(lineage, message, now_ms)
+        if message.hard and self._habitat.writer.degraded:
+            origin.refuse(seq, Unavailable("the database is away", retry_after_ms=UNAVAILABLE_RETRY_MS))
+            return None
+        if message.lookup is not None:
+            return lambda: look_up(message, self._habitat.directory)
+        if message.failure is not None:
+            self._answer(lineage, message, ErrorFrame.of(message.failure, seq))
+            return None
+        before, mark = self.state.snapshot(), self.journal.mark()
         level = self.state.level
         answer: Result | ErrorFrame
         try:
-            result = msgspec.Raw(msgspec.msgpack.encode(message.handler(self, message.args, now_ms)))
-        except WireError as error:
+            turn = Turn(now_ms, origin.lineage, seq, message.found)
+            result = msgspec.Raw(msgspec.msgpack.encode(message.handler(self, message.args, turn)))
+        except BaseException as error:
             self.state.restore(before)
+            self.journal.rewind(mark)
+            if not isinstance(error, WireError):
+                raise
             if error.retry_after_ms:
                 origin.refuse(seq, error)
-                return
+                return None
             answer = ErrorFrame.of(error, seq)
-            size_bytes = len(error.message)
-        except BaseException:
-            self.state.restore(before)
-            raise
         else:
             answer = Result(seq=seq, result=result, durable_seq=lineage.cursor.durable_seq)
-            size_bytes = len(result)
-        self._consume(lineage, seq)
-        lineage.keep(answer, size_bytes)
-        origin.reply(answer)
+        self._answer(lineage, message, answer)
         if self.state.level != level:
             self.announce_levels(level, now_ms)
+        return None
 
-    def _repeat(self, lineage: Lineage, origin: Origin, seq: int, now_ms: int) -> None:
-        answer = lineage.answer(seq)
-        durable_seq = lineage.cursor.durable_seq
-        if answer is None:
-            answer = Result(seq=seq, result=Repeated(self.snapshot(now_ms)), durable_seq=durable_seq)
-        elif isinstance(answer, Result):
-            answer = Result(seq=seq, result=answer.result, durable_seq=durable_seq)
-        origin.reply(answer)
+    def _answer(self, lineage: Lineage, message: Operate, answer: Result | ErrorFrame) -> None:
+        """Consume the operation, and answer it: now, or once it is committed."""
+        self._consume(lineage, message.seq)
+        if message.hard:
+            self.journal.answers(PendingAnswer(message.origin.lineage, lineage, answer))
+            self._habitat.writer.hurry(self)
+        else:
+            lineage.keep(answer)
+            message.origin.reply(answer)
+
+    def _repeat(self, lineage: Lineage, message: Operate, now_ms: int) -> Errand | None:
+        origin, seq = message.origin, message.seq
+        pending = lineage.pending.get(seq) if lineage.pending else None
+        if pending is not None:
+            pending.origin = origin  # gets it with the commit
+            return None
+        answer = lineage.answer(seq) or (message.found if message.recalled else None)
+        if answer is None and message.hard and not message.recalled:
+            return lambda: recall(message, self._habitat.directory, self.player_id)
+        if message.failure is not None:
+            answer = ErrorFrame.of(message.failure, seq)
+        elif answer is None:
+            answer = Result(seq, Repeated(self.snapshot(now_ms)), lineage.cursor.durable_seq)
+        lineage.give(answer)
+        return None
+
+    def _fail(self, message: Operate, error: WireError) -> None:
+        """Its turn raised."""
+        lineage = self._admit(message.origin, message.seq)
+        if lineage is not None and message.seq > lineage.cursor.applied_seq:
+            self._answer(lineage, message, ErrorFrame.of(error, message.seq))
 
     def _spoil(self, message: Spoil) -> None:
         lineage = self._admit(message.origin, message.seq)
         if lineage is not None:
             if message.seq > lineage.cursor.applied_seq:
                 self._consume(lineage, message.seq)
-                lineage.keep(ErrorFrame.of(message.error, message.seq), len(message.error.message))
+                lineage.keep(ErrorFrame.of(message.error, message.seq))
             message.origin.refuse(message.seq, message.error)
 
     def _attach(self, message: Attach, now_ms: int) -> None:
@@ -295,9 +302,9 @@ class PlayerActor:
             self._detach(oldest := self._origins[0])
             oldest.goodbye(CloseCode.TOO_MANY_SOCKETS, f"more than {MAX_SOCKETS} sockets of this player")
         self._lineages[origin.lineage] = lineage  # an unused one goes with its older socket
-        self._journal.watch(origin.lineage, lineage)
+        self.journal.watch(origin.lineage, lineage)
         lineage.origin = origin
-        lineage.line = TapLine(self.state, lineage.cursor, self._world, self._tally)
+        lineage.line = TapLine(self.state, lineage.cursor, self._habitat.world, self._habitat.tally)
         self._origins.append(origin)
         self.state.reopen_bucket(now_ms)
         missed: list[Event] | None = None
@@ -351,14 +358,18 @@ class PlayerActor:
     def _apply_grant(self, grant: GrantRow, now_ms: int) -> None:
         if grant.id in self._grants:
             return
+        before = self.snapshot(now_ms) if self._origins else None
         if grant.kind is GrantKind.FULL_ENERGY:
             self.state.fill_energy(now_ms)
             credited_mpt = 0
         else:
             credited_mpt = self.state.credit(grant.amount_mpt, grant.kind not in FROM_ESCROW)
         self._grants.add(grant.id)
-        self._journal.grant_applied(grant, credited_mpt)
+        self.journal.grant_applied(grant, credited_mpt, now_ms)
         self.touched()
+        if before is not None:
+            changes = self.changes_since(before, now_ms)
+            self._publish("grant.received", GrantReceived(grant.kind, credited_mpt, changes), now_ms)
 
     def _publish(self, name: str, data: object, now_ms: int) -> None:
         event = self._feed.append(name, data, now_ms)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 import trio
 
-from gameserver.actors.actor import A, Cell, Message, Phase
+from gameserver.actors.actor import A, Cell, Errand, Message, Phase
 from gameserver.actors.supervisor import Supervisor
 from gameserver.clock import Clock
 from gameserver.errors import NotFound, Unavailable, WireError
@@ -183,6 +183,11 @@ class Registry(Generic[K, A]):
         assert self._nursery is not None, "the registry is not running"
         self._nursery.start_soon(self._drain, cell)
 
+    def start_errand(self, cell: Cell[A], errand: Errand) -> None:
+        """Have a task run what `cell` waits for."""
+        assert self._nursery is not None, "the registry is not running"
+        self._nursery.start_soon(self._run_errand, cell, errand)
+
     def turn_raised(self, cell: Cell[A], message: Message, error: Exception) -> None:
         """A turn raised."""
         self.supervisor.turn_raised(cell, message, error)
@@ -193,6 +198,9 @@ class Registry(Generic[K, A]):
             self.deliver(cell.key, message)
 
     # Inside
+
+    async def _run_errand(self, cell: Cell[A], errand: Errand) -> None:
+        cell.back_with(await errand())
 
     async def _drain(self, cell: Cell[A]) -> None:
         try:

@@ -5,27 +5,29 @@ handler runs inside the actor's turn: it may read and change the player, raise a
 wait.
 """
 
-from gameserver.actors.messages import Handler
+from gameserver.actors.messages import Handler, Lookup, Turn
 from gameserver.actors.player import PlayerActor
+from gameserver.actors.purchases import buy_upgrade, use_boost
+from gameserver.actors.transfers import find_receiver, send_transfer
 from gameserver.wire.catalogue import NoArgs, Nothing, Profile
 from gameserver.wire.messages import State
 
 
-def noop(player: PlayerActor, args: NoArgs, now_ms: int) -> Nothing:
+def noop(player: PlayerActor, args: NoArgs, turn: Turn) -> Nothing:
     """Consume the seq, change nothing: how a client gives an operation up."""
-    del player, args, now_ms
+    del player, args, turn
     return Nothing()
 
 
-def state_get(player: PlayerActor, args: NoArgs, now_ms: int) -> State:
+def state_get(player: PlayerActor, args: NoArgs, turn: Turn) -> State:
     """The player's state as WELCOME tells it."""
     del args
-    return player.snapshot(now_ms)
+    return player.snapshot(turn.now_ms)
 
 
-def profile_get(player: PlayerActor, args: NoArgs, now_ms: int) -> Profile:
+def profile_get(player: PlayerActor, args: NoArgs, turn: Turn) -> Profile:
     """Who the player is."""
-    del args, now_ms
+    del args, turn
     return Profile(player=str(player.public_id), display_name=player.display_name, generation=player.state.generation)
 
 
@@ -33,4 +35,10 @@ HANDLERS: dict[str, Handler] = {
     "noop": noop,
     "state.get": state_get,
     "profile.get": profile_get,
+    "upgrade.buy": buy_upgrade,
+    "boost.use": use_boost,
+    "transfer.send": send_transfer,
 }
+
+#: What an action has to know from the database before its turn.
+LOOKUPS: dict[str, Lookup] = {"transfer.send": find_receiver}

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from gameserver.actors.actor import Cell
 from gameserver.actors.messages import Attach, Detach, Operate, Spoil, Taps, Welcomed
 from gameserver.actors.player import PlayerActor
-from gameserver.edge.dispatch import HANDLERS
+from gameserver.edge.dispatch import HANDLERS, LOOKUPS
 from gameserver.edge.farewell import Farewell, farewell, farewell_to_unattached
 from gameserver.edge.greeting import welcome_frame
 from gameserver.edge.lifecycle import TRANSITIONS, Happening, State
 from gameserver.edge.surroundings import Surroundings
 from gameserver.errors import InvalidArgument, Malformed, RateLimited, WireError
 from gameserver.logs import get_logger
-from gameserver.wire.catalogue import ACTIONS, ActionKind
+from gameserver.wire.catalogue import ACTIONS, ActionKind, Durability
 from gameserver.wire.codec import BadHello, decode_client, encode
 from gameserver.wire.messages import Action, Durable, ErrorFrame, Event, Goodbye, Hello, Ping, Pong, Result, Tap
 from gameserver.wire.ops import (
@@ -320,8 +320,10 @@ class Session:
         if wait_ms := self._limit():
             self.refuse(action.seq, RateLimited("too many actions", retry_after_ms=wait_ms))
             return
-        writes = ACTIONS[action.name].kind is ActionKind.WRITE
-        self._deliver(Operate(self, action.seq, action.name, action.args, HANDLERS[action.name], writes))
+        spec = ACTIONS[action.name]
+        writes, hard = spec.kind is ActionKind.WRITE, spec.durability is Durability.HARD
+        handler, lookup = HANDLERS[action.name], LOOKUPS.get(action.name)
+        self._deliver(Operate(self, action.seq, action.name, action.args, handler, writes, hard, lookup))
 
     def _limit(self) -> int:
         if self._window is None:

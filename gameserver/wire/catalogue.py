@@ -8,11 +8,14 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
-from gameserver.wire.messages import State, Whole
+from gameserver.wire.messages import Label, State, Whole
+from gameserver.wire.ops import MAX_SAFE_INT
+
+MIN_TRANSFER_MPT: Final = 1_000  #: least amount of a transfer
 
 
 class Durability(enum.Enum):
@@ -49,6 +52,68 @@ class Profile(Struct, frozen=True):
     player: Annotated[str, Meta(description="public id")]
     display_name: Annotated[str, Meta(description="name shown to others")]
     generation: Annotated[Whole, Meta(description="generation by join order, from 1")]
+
+
+ChangedState = Annotated[
+    dict[str, int | str], Meta(description="the keys of State that this has changed, as they were right after it")
+]
+
+
+class UpgradeChoice(Struct, frozen=True):
+    """Which upgrade."""
+
+    kind: Annotated[
+        Literal["tap_level", "energy_cap", "energy_regen", "offline"], Meta(description="what is raised by a level")
+    ]
+
+
+class Bought(Struct, frozen=True):
+    """An upgrade was bought."""
+
+    kind: Annotated[str, Meta(description="what was raised")]
+    level: Annotated[Whole, Meta(description="its level now")]
+    price_mpt: Annotated[Whole, Meta(description="what it cost in mPT")]
+    state: ChangedState
+
+
+class BoostChoice(Struct, frozen=True):
+    """Which boost."""
+
+    kind: Annotated[Literal["double", "full_energy"], Meta(description="×2 for 60 s, or energy to its cap")]
+
+
+class BoostUsed(Struct, frozen=True):
+    """A boost was used."""
+
+    kind: Annotated[str, Meta(description="which one")]
+    left_today: Annotated[Whole, Meta(description="free ones of this kind that are left until 00:00 UTC")]
+    state: ChangedState
+
+
+class TransferOrder(Struct, frozen=True):
+    """How much to whom."""
+
+    to: Annotated[Label, Meta(description="public id of the receiver")]
+    amount_mpt: Annotated[
+        int, Meta(ge=MIN_TRANSFER_MPT, le=MAX_SAFE_INT, description="what the receiver gets, in mPT; the fee is on top")
+    ]
+
+
+class Sent(Struct, frozen=True):
+    """Tokens are on their way."""
+
+    to: Annotated[str, Meta(description="public id of the receiver")]
+    amount_mpt: Annotated[Whole, Meta(description="what the receiver gets")]
+    fee_mpt: Annotated[Whole, Meta(description="what it cost on top")]
+    state: ChangedState
+
+
+class GrantReceived(Struct, frozen=True):
+    """The player was given something."""
+
+    kind: Annotated[str, Meta(description="what for, e.g. `transfer_received`, `pool_share`, `full_energy`")]
+    amount_mpt: Annotated[Whole, Meta(description="tokens in mPT, already in the balance; 0 where it was none")]
+    state: ChangedState
 
 
 class LevelUp(Struct, frozen=True):
@@ -99,12 +164,42 @@ _ACTIONS = (
         "Does nothing but consume its `seq`: sent in the place of an operation that the client gives up.",
     ),
     ActionSpec("state.get", NoArgs, State, Durability.SOFT, ActionKind.READ, "The player's state, as in WELCOME."),
+    ActionSpec(
+        "upgrade.buy",
+        UpgradeChoice,
+        Bought,
+        Durability.HARD,
+        ActionKind.WRITE,
+        "Buys the next level of an upgrade; the price is burned.",
+        {"kind": "tap_level"},
+    ),
+    ActionSpec(
+        "boost.use",
+        BoostChoice,
+        BoostUsed,
+        Durability.HARD,
+        ActionKind.WRITE,
+        "Uses one of the day's free boosts, three of each kind.",
+        {"kind": "double"},
+    ),
+    ActionSpec(
+        "transfer.send",
+        TransferOrder,
+        Sent,
+        Durability.HARD,
+        ActionKind.WRITE,
+        "Sends tokens to another player, who gets `grant.received` when they arrive, or finds them in his balance.",
+        {"to": "7f0c0c6e-3b0a-4f0e-9d67-0f6f1a1b2c3d", "amount_mpt": 25_000},
+    ),
     ActionSpec("profile.get", NoArgs, Profile, Durability.SOFT, ActionKind.READ, "Who the player is."),
 )
 
 _EVENTS = (
     EventSpec("level.up", ChannelKind.PLAYER, LevelUp, False, "Once per level passed, in order."),
     EventSpec("rank.up", ChannelKind.PLAYER, RankUp, False, "Once per rank passed, in order."),
+    EventSpec(
+        "grant.received", ChannelKind.PLAYER, GrantReceived, False, "Something that was owed to the player has come."
+    ),
 )
 
 #: Every action by its name.

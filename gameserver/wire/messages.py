@@ -133,6 +133,10 @@ class State(Struct, frozen=True):
     tap_level: Annotated[Whole, Meta(description="level of the tap upgrade, from 1")]
     multiplier_bp: Annotated[Whole, Meta(description="multiplier of tap income now, 10 000 = ×1")]
     streak_days: Annotated[Whole, Meta(description="day of the habit streak, 0 = none")] = field(name="streak")
+    energy_cap_level: Annotated[Whole, Meta(description="level of the energy cap upgrade, from 1")]
+    energy_regen_level: Annotated[Whole, Meta(description="level of the energy regeneration upgrade, from 1")]
+    offline_level: Annotated[Whole, Meta(description="level of the offline upgrade, from 0")]
+    double_until_ms: Annotated[Whole, Meta(description="end of the ×2 boost, Unix milliseconds; 0 = never used")]
 
 
 class WelcomeBody(Struct, frozen=True, omit_defaults=True):

@@ -18,7 +18,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ from uuid import UUID, uuid4
 
 import trio
 
+from gameserver.actors.habitat import Directory, Habitat, Writer
 from gameserver.actors.messages import Attach, Welcomed
 from gameserver.actors.player import PlayerActor
 from gameserver.clock import SystemClock
@@ -94,28 +95,21 @@ class Crowd:
 
     Args:
         clock: the present.
-        mark_dirty: the write-behind's.
+        writer: the write-behind.
+        directory: never asked, for nobody looks anything up here.
     """
 
-    def __init__(self, clock: SystemClock, mark_dirty: Callable[[PlayerActor], None]) -> None:
+    def __init__(self, clock: SystemClock, writer: Writer, directory: Directory) -> None:
         self.taps_total = 0
         self.dropped: list[str] = []  #: why players could not go on
         self._clock = clock
-        self._mark_dirty = mark_dirty
-        self._world, self._tally = World(), Tally()
+        self._habitat = Habitat(World(), Tally(), clock, writer, directory, self._drop)
         self._notices = Notices(clock.uptime_ms())
         self._sockets: list[Socket] = []
 
     def add(self, loaded: LoadedPlayer) -> None:
         """One more, attached."""
-        actor = PlayerActor(
-            loaded,
-            world=self._world,
-            tally=self._tally,
-            clock=self._clock,
-            mark_dirty=self._mark_dirty,
-            dropped=self._drop,
-        )
+        actor = PlayerActor(loaded, self._habitat)
         socket = Socket(uuid4().bytes, notices=self._notices)
         actor.handle(Attach(socket, {}), self._clock.now_ms())
         self._sockets.append(socket)
@@ -173,7 +167,7 @@ class Rig:
             observe_flush_lag_s=self.lags_s.append,
             observe_hold_s=self.holds_s.append,
         )
-        self.crowd = Crowd(self._clock, self.write_behind.mark_dirty)
+        self.crowd = Crowd(self._clock, self.write_behind, player_store.PlayerDirectory(database))
 
     async def populate(self) -> None:
         """Make the players and let them come in."""

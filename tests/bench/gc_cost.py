@@ -48,30 +48,22 @@ class Crowd:
         from tests.fakes.lone_session import LoneSession
 
         self._lone = LoneSession()
+        self._lone.database.mark_dirty = lambda _: None  # type: ignore[method-assign, assignment]  # no list
+        self._habitat = self._lone.database.habitat(self._lone.clock)
 
     def connect(self) -> "tuple[Session, object]":
         """One more: his session, and what the registry keeps of him."""
         from gameserver.actors.player import PlayerActor
         from gameserver.edge.session import Session
         from hotpath.outbox import Outbox
-        from hotpath.player_state import World
-        from hotpath.tap_path import Tally
 
         lone = self._lone
         lone.cell = lone.new_cell()
         lone.session = Session(lone.shared, Outbox(lambda: None), lambda: None)
         loaded = lone.database.load(lone.database.add())
+        lone.database.dirty.clear()
         lone.database.rows.clear()  # the server has no such thing
-        lone.cell.activate(
-            PlayerActor(
-                loaded,
-                world=World(),
-                tally=Tally(),
-                clock=lone.clock,
-                mark_dirty=lambda _: None,
-                dropped=lambda *_: None,
-            )
-        )
+        lone.cell.activate(PlayerActor(loaded, self._habitat))
         lone.live()
         return lone.session, lone.cell
 

@@ -1,9 +1,12 @@
 """An actor that writes down what it is told, and messages that write down how they were refused."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gameserver.actors.actor import Message
+import trio
+
+from gameserver.actors.actor import Errand, Message
 from gameserver.errors import WireError
 
 
@@ -33,7 +36,7 @@ class Note:
 
 
 class CountingActor:
-    """Writes down the names of what it handles; a name that begins with `bad` raises."""
+    """Writes down the names of what it handles; one that begins with `bad` raises, one with `far` is fetched first."""
 
     def __init__(self, name: str = "a") -> None:
         self.name = name
@@ -42,14 +45,22 @@ class CountingActor:
         self.expelled: list[str] = []
         self.in_use = False
 
-    def handle(self, message: Message, now_ms: int) -> None:
+    def handle(self, message: Message, now_ms: int) -> Errand | None:
         del now_ms
         assert isinstance(message, Note)
         while message.names:
             if message.names[0].startswith("bad"):
                 raise RuntimeError(message.names[0])
+            if message.names[0].startswith("far"):
+                message.names[0] = message.names[0].removeprefix("far ")
+                return functools.partial(self._fetch, message)
             self.handled.append(message.names.pop(0))
         message.then()
+        return None
+
+    async def _fetch(self, message: Message) -> Message:
+        await trio.lowlevel.checkpoint()
+        return message
 
     def failed(self, message: Message) -> Message | None:
         assert isinstance(message, Note)

@@ -20,6 +20,10 @@ STATE = State(
     tap_level=1,
     multiplier_bp=15_000,
     streak_days=0,
+    energy_cap_level=1,
+    energy_regen_level=1,
+    offline_level=0,
+    double_until_ms=0,
 )
 
 WELCOME = Welcome(

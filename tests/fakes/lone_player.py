@@ -4,16 +4,18 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import msgspec
+import trio
+
 from gameserver.actors.actor import Message
-from gameserver.actors.messages import Attach, Detach, Handler, Operate, Spoil, Taps
+from gameserver.actors.messages import Attach, Detach, Grant, Handler, Operate, Spoil, Taps
 from gameserver.actors.player import PlayerActor
 from gameserver.clock import ManualClock
-from gameserver.edge.dispatch import HANDLERS
+from gameserver.edge.dispatch import HANDLERS, LOOKUPS
 from gameserver.errors import InvalidArgument
-from gameserver.wire.catalogue import NoArgs
+from gameserver.wire.catalogue import ACTIONS, Durability, NoArgs
 from gameserver.wire.messages import Position
-from hotpath.player_state import World
-from hotpath.tap_path import Tally
+from persistence.records import GrantRow
 from tests.fakes.player_database import PlayerDatabase, PlayerRow
 from tests.fakes.recording_origin import RecordingOrigin
 
@@ -31,21 +33,18 @@ class LonePlayer:
 
     def load(self) -> PlayerActor:
         """Claim the player and make its actor."""
-        self.actor = PlayerActor(
-            self.database.load(self.row),
-            world=World(),
-            tally=Tally(),
-            clock=self.clock,
-            mark_dirty=self.database.mark_dirty,
-            dropped=lambda *what: self.dropped.append(what),
-        )
+        habitat = self.database.habitat(self.clock, lambda *what: self.dropped.append(what))
+        self.actor = PlayerActor(self.database.load(self.row), habitat)
         return self.actor
 
     def tell(self, message: Message | None) -> None:
-        """One turn; what is left of one that raised comes next."""
+        """One turn; what is left of one that raised comes next, and what comes back from an errand."""
         while message is not None:
             try:
-                self.actor.handle(message, self.clock.now_ms())
+                errand = self.actor.handle(message, self.clock.now_ms())
+                if errand is not None:
+                    message = trio.run(errand)
+                    continue
             except Exception as error:  # noqa: BLE001 - as a cell does
                 self.raised.append(error)
                 message = self.actor.failed(message)
@@ -67,10 +66,26 @@ class LonePlayer:
         """One TAP."""
         self.tell(Taps([(origin, seq, count)]))
 
-    def act(self, origin: RecordingOrigin, seq: int, action: str | Handler = "noop", *, writes: bool = True) -> None:
+    def act(
+        self, origin: RecordingOrigin, seq: int, action: str | Handler = "noop", *, writes: bool = True, **args: Any
+    ) -> None:
         """One ACTION: one of the catalogue's, or a rule of the test's own."""
-        handler, name = (HANDLERS[action], action) if isinstance(action, str) else (action, "test.rule")
-        self.tell(Operate(origin, seq, name, NoArgs(), handler, writes))
+        self.tell(self.operation(origin, seq, action, writes=writes, **args))
+
+    def operation(
+        self, origin: RecordingOrigin, seq: int, action: str | Handler = "noop", *, writes: bool = True, **args: Any
+    ) -> Operate:
+        """One ACTION, as a session delivers it."""
+        if not isinstance(action, str):
+            return Operate(origin, seq, "test.rule", NoArgs(), action, writes)
+        spec = ACTIONS[action]
+        hard = spec.durability is Durability.HARD
+        decoded = msgspec.convert(args, spec.args)
+        return Operate(origin, seq, action, decoded, HANDLERS[action], writes, hard, LOOKUPS.get(action))
+
+    def grant(self, row: GrantRow) -> None:
+        """Notice of something that is owed."""
+        self.tell(Grant(row))
 
     def spoil(self, origin: RecordingOrigin, seq: int) -> None:
         """An operation that is wrong beyond its seq."""

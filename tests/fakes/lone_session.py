@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gameserver.actors.actor import Cell, Message, Phase
+from gameserver.actors.actor import Cell, Errand, Message, Phase
 from gameserver.actors.player import PlayerActor
 from gameserver.clock import ManualClock
 from gameserver.edge.counters import Counters
@@ -11,8 +11,7 @@ from gameserver.edge.session import Session
 from gameserver.edge.surroundings import Greeted, Surroundings
 from gameserver.wire.messages import Hello
 from hotpath.outbox import Outbox
-from hotpath.player_state import World
-from hotpath.tap_path import Gate, Tally
+from hotpath.tap_path import Gate
 from tests.fakes.game_client import ERROR, GOODBYE, HELLO, WELCOME, hello_map
 from tests.fakes.other_side import pack, unpack
 from tests.fakes.player_database import PlayerDatabase
@@ -46,6 +45,7 @@ class LoneSession:
         self.accepting = Gate()
         self.accepting.open = True
         self.drains: list[Cell[PlayerActor]] = []
+        self.errands: list[tuple[Cell[PlayerActor], Errand]] = []
         self.cell = self.new_cell()
         self.shared = Surroundings(self.clock, self.door, self.heartbeat, self.heartbeat.notices, self.counters)
         self.session = Session(self.shared, Outbox(self._wake), self._abort)
@@ -55,6 +55,10 @@ class LoneSession:
     def start_drain(self, cell: Cell[PlayerActor]) -> None:
         """Leave the drain to the test."""
         self.drains.append(cell)
+
+    def start_errand(self, cell: Cell[PlayerActor], errand: Errand) -> None:
+        """Leave the errand to the test."""
+        self.errands.append((cell, errand))
 
     def turn_raised(self, cell: Cell[PlayerActor], message: Message, error: Exception) -> None:
         """No failure is expected."""
@@ -70,14 +74,8 @@ class LoneSession:
 
     def activate(self) -> PlayerActor:
         """The player is loaded."""
-        actor = PlayerActor(
-            self.database.load(self.row),
-            world=World(),
-            tally=Tally(),
-            clock=self.clock,
-            mark_dirty=self.database.mark_dirty,
-            dropped=lambda _public_id, reason, dropped: dropped.expel(reason),
-        )
+        habitat = self.database.habitat(self.clock, lambda _public_id, reason, dropped: dropped.expel(reason))
+        actor = PlayerActor(self.database.load(self.row), habitat)
         self.cell.activate(actor)
         return actor
 

@@ -23,8 +23,6 @@ from gameserver.edge.surroundings import Surroundings
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.settings import TransportKind
-from hotpath.player_state import World
-from hotpath.tap_path import Tally
 from persistence.account_store import AccountRow, NewSession
 from persistence.records import LoadedPlayer
 from tests.fakes.memory_accounts import MemoryAccounts
@@ -76,11 +74,8 @@ def build_registry(database: PlayerDatabase, clock: Clock) -> Registry[UUID, Pla
     """The registry of players as the composition root makes it, over `database`."""
 
     def build(loaded: LoadedPlayer) -> PlayerActor:
-        return PlayerActor(
-            loaded, world=world, tally=Tally(), clock=clock, mark_dirty=database.mark_dirty, dropped=players.discard
-        )
+        return PlayerActor(loaded, habitat)
 
-    world = World()
     players: Registry[UUID, PlayerActor] = Registry(
         load=PlayerLoader(database.claim, build).load,
         flush=database.give_up,
@@ -88,6 +83,7 @@ def build_registry(database: PlayerDatabase, clock: Clock) -> Registry[UUID, Pla
         may_passivate=lambda: not database.away,
         observe_turn_s=database.turns_s.append,
     )
+    habitat = database.habitat(clock, players.discard)
     return players
 
 

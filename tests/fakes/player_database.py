@@ -2,15 +2,21 @@
 
 import dataclasses
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+from gameserver.actors.habitat import Habitat
 from gameserver.actors.player import PlayerActor
-from hotpath.player_state import COLUMN_NAMES, FIELD_RANGES
+from gameserver.clock import Clock
+from hotpath.player_state import COLUMN_NAMES, FIELD_RANGES, World
+from hotpath.tap_path import Tally
 from persistence.errors import DatabaseUnavailable, Rejected
 from persistence.records import (
+    Account,
+    DailyLimits,
+    GrantGiven,
     GrantKind,
     GrantRow,
     LedgerPosting,
@@ -42,6 +48,10 @@ class PlayerRow:
     grants: dict[int, GrantRow] = field(default_factory=dict)
     postings: list[LedgerPosting] = field(default_factory=list)
     minted_mpt: int = 0
+    burned_mpt: int = 0
+    created_ms: int = 0
+    limits: DailyLimits | None = None
+    answers: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
 
 
 class PlayerDatabase:
@@ -52,9 +62,12 @@ class PlayerDatabase:
         self.away = False
         self.elsewhere: dict[UUID, OwnedElsewhere] = {}
         self.dirty: dict[PlayerActor, None] = {}
+        self.hurried: list[PlayerActor] = []
+        self.lookups = 0
         self.commits: list[PlayerWrites] = []
         self.claims = 0
         self.turns_s: list[float] = []
+        self.given = 1_000_000  #: ids of grants that players give each other come after it
         self._ledger_keys: set[str] = set()
 
     def add(self, public_id: UUID | None = None, /, *, generation: int = 1, **columns: int) -> PlayerRow:
@@ -95,16 +108,59 @@ class PlayerDatabase:
             display_name=row.display_name,
             generation=row.generation,
             owner_epoch=row.epoch,
+            created_ms=row.created_ms,
             columns=row.columns,
             cursors=dict(row.cursors),
             grants=tuple(row.grants.values()),
+            limits=row.limits,
         )
 
+    def habitat(
+        self,
+        clock: Clock,
+        dropped: Callable[[UUID, str, PlayerActor], None] = lambda *_: None,
+        *,
+        world: World | None = None,
+    ) -> Habitat:
+        """What players of this database share."""
+        return Habitat(world or World(), Tally(), clock, writer=self, directory=self, dropped=dropped)
+
+    # What operations look up
+
+    async def find_player(self, public_id: UUID) -> int | None:
+        """The id of a player."""
+        self._look_up()
+        row = self.rows.get(public_id)
+        return row.id if row else None
+
+    async def stored_answer(self, player_id: int, lineage: bytes, seq: int) -> bytes | None:
+        """The stored answer of a hard operation."""
+        self._look_up()
+        return self._row(player_id).answers.get((lineage, seq))
+
+    def _look_up(self) -> None:
+        self.lookups += 1
+        if self.away:
+            raise DatabaseUnavailable("away")
+
+    def _row(self, player_id: int) -> PlayerRow:
+        return next(row for row in self.rows.values() if row.id == player_id)
+
     # What the write-behind does
+
+    @property
+    def degraded(self) -> bool:
+        """Whether it is away."""
+        return self.away
 
     def mark_dirty(self, actor: PlayerActor) -> None:
         """There is something to write."""
         self.dirty[actor] = None
+
+    def hurry(self, actor: PlayerActor) -> None:
+        """There is, and somebody waits."""
+        self.hurried.append(actor)
+        self.mark_dirty(actor)
 
     def flush(self) -> None:
         """Write all that is dirty."""
@@ -116,7 +172,7 @@ class PlayerDatabase:
 
     def settle(self, actor: PlayerActor, writes: PlayerWrites) -> None:
         """Commit one player's writes and say so, or say why not."""
-        row = next(row for row in self.rows.values() if row.id == writes.player_id)
+        row = self._row(writes.player_id)
         if row.epoch != writes.owner_epoch:
             actor.fenced()
             return
@@ -143,12 +199,14 @@ class PlayerDatabase:
                 raise Rejected(f"{name} = {value}", sqlstate="23514")
         if not set(writes.applied_grants) <= row.grants.keys():
             raise Rejected("a grant applied twice", sqlstate="23514")
+        if row.answers.keys() & {(answer.lineage, answer.seq) for answer in writes.answers}:
+            raise Rejected("answered twice", sqlstate="23505", constraint="operation_results_pkey")
         if any(seq <= row.cursors.get(lineage, 0) for lineage, seq in writes.cursors.items()):
             raise Rejected("a cursor that does not move", sqlstate="23514")
         balance_mpt = row.postings[-1].balance_after_mpt if row.postings else 0
         for posting in writes.postings:
             balance_mpt += posting.amount_mpt
-            if posting.amount_mpt == 0 or posting.balance_after_mpt != balance_mpt:
+            if balance_mpt < 0 or posting.amount_mpt == 0 or posting.balance_after_mpt != balance_mpt:
                 raise Rejected(f"a broken chain at {posting}", sqlstate="23514")
         if balance_mpt != columns.balance_mpt - columns.unposted_mpt:
             raise Rejected("balance - unposted is not the sum of the ledger", sqlstate="23514")
@@ -157,6 +215,15 @@ class PlayerDatabase:
         row.columns = columns
         row.cursors |= writes.cursors
         row.minted_mpt += writes.minted_mpt
+        row.burned_mpt += writes.burned_mpt
+        row.answers |= {(answer.lineage, answer.seq): answer.encoded for answer in writes.answers}
+        for effect in writes.effects:
+            if isinstance(effect, GrantGiven):
+                self.given += 1
+                receiver = self._row(effect.player_id)
+                receiver.grants[self.given] = GrantRow(self.given, effect.key, effect.kind, effect.amount_mpt)
+            else:
+                row.limits = effect
         row.owned = not writes.release
         for grant_id in writes.applied_grants:
             del row.grants[grant_id]
@@ -165,7 +232,9 @@ class PlayerDatabase:
     def sums(self, row: PlayerRow) -> dict[str, Any]:
         """What must be equal for a player of this database: both sides of each invariant."""
         posted_mpt = sum(posting.amount_mpt for posting in row.postings)
+        burned_mpt = -sum(posting.amount_mpt for posting in row.postings if posting.counter is Account.BURN)
         return {
+            "burned": (row.burned_mpt, burned_mpt),
             "ledger": (posted_mpt, row.columns.balance_mpt - row.columns.unposted_mpt),
             "minted": (row.minted_mpt, row.columns.lifetime_mpt),
         }

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gameserver.actors.messages import Grant, Taps
+from gameserver.actors.messages import Grant, Taps, Turn
 from gameserver.actors.player import PlayerActor
 from gameserver.errors import Busy, Conflict, WireError
 from hotpath import rules
@@ -75,9 +75,9 @@ class PlayerLife(RuleBasedStateMachine):
 
     @rule(lineage=st.sampled_from(LINEAGES), error=st.sampled_from(ERRORS))
     def act_in_vain(self, lineage: int, error: Exception) -> None:
-        def rule_that_raises(actor: PlayerActor, args: object, now_ms: int) -> Any:
+        def rule_that_raises(actor: PlayerActor, args: object, turn: Turn) -> Any:
             del args
-            actor.state.apply_taps(50, now_ms, actor._world)
+            actor.state.apply_taps(50, turn.now_ms, actor._habitat.world)
             raise error
 
         origin = self.origin(lineage)

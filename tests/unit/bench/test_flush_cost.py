@@ -50,7 +50,7 @@ def test_a_process_that_is_not_pinned_says_so() -> None:
 
 async def test_everybody_is_tapped_in_turn_and_marked(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
     players = PlayerDatabase()
-    crowd = Crowd(SystemClock(), players.mark_dirty)
+    crowd = Crowd(SystemClock(), players, players)
     added = [players.add() for _ in range(2)]
     for row in added:
         crowd.add(players.load(row))

@@ -85,7 +85,19 @@ def test_writes_without_a_stretch_have_nobody_to_tell(writing: Writing) -> None:
     writes.confirm()
     assert writes.cursors == {b"l" * 16: 5}
     assert (writes.postings, writes.applied_grants, writes.release) == ((), (), False)
-    assert repr(writes).startswith("PlayerWrites(applied_grants=(), burned_mpt=0, columns=(0, 1, 2,")
+    assert (writes.answers, writes.effects) == ((), ())
+    assert repr(writes).startswith("PlayerWrites(answers=(), applied_grants=(), burned_mpt=0, columns=(0, 1, 2,")
+
+
+def test_answers_hear_that_they_are_committed_after_the_cursors(writing: Writing) -> None:
+    player_writes, _ = writing
+    told: list[str] = []
+    answer = SimpleNamespace(confirm=lambda: told.append("answer"))
+    writes = player_writes.PlayerWrites(1, 1, COLUMNS, 0, 0, {}, answers=(answer, answer), effects=("a row",))
+    assert told == []
+    writes.confirm()
+    assert told == ["answer", "answer"]
+    assert writes.effects == ("a row",)
 
 
 def test_a_batch_is_a_text_for_each_column(writing: Writing) -> None:
@@ -113,7 +125,7 @@ def test_what_a_batch_carries_beside_rows_and_cursors(writing: Writing) -> None:
     assert [player_writes.any_postings([plain, other]) for other in (plain, posting, granted, leaving)] == [
         *(False, True, False, False)
     ]
-    assert [player_writes.any_grants_or_releases([plain, other]) for other in (plain, posting, granted, leaving)] == [
+    assert [player_writes.any_beside_ledger([plain, other]) for other in (plain, posting, granted, leaving)] == [
         *(False, False, True, True)
     ]
 
@@ -135,9 +147,7 @@ def test_what_are_no_columns_is_refused(columns: tuple[Any, ...], error: type[Ex
         hotpath.player_writes.PlayerWrites(1, 1, columns, 0, 0, {})
 
 
-@pytest.mark.parametrize(
-    "function", ["row_texts", "cursor_texts", "totals_mpt", "any_postings", "any_grants_or_releases"]
-)
+@pytest.mark.parametrize("function", ["row_texts", "cursor_texts", "totals_mpt", "any_postings", "any_beside_ledger"])
 def test_what_are_no_writes_is_refused(function: str) -> None:
     with pytest.raises(TypeError):
         getattr(hotpath.player_writes, function)([None])

@@ -46,23 +46,31 @@ async def test_the_clock_is_looked_at_now_and_then_and_nobody_seems_to_wait_shor
     assert dirty.oldest_s == trio.current_time()
 
 
-def test_urgent_ones_come_before_them_and_are_urgent_once() -> None:
+async def test_urgent_ones_come_before_them_and_are_urgent_once() -> None:
     dirty, players = filled(5)
     dirty.hurry(players[3])
     dirty.hurry(players[4])
     assert dirty.take(3) == ([players[3], players[4], players[0]], 0.0)
-    assert not dirty.has_urgent
+    assert dirty.hurried_s == math.inf
     assert dirty.take(3) == ([players[1], players[2]], 1.0)
 
 
-def test_more_urgent_ones_than_fit_stay_urgent() -> None:
+async def test_more_urgent_ones_than_fit_stay_urgent() -> None:
     dirty, players = filled(3)
     for player in players[::-1]:
         dirty.hurry(player)
     assert dirty.take(2) == ([players[2], players[1]], 1.0)
-    assert dirty.has_urgent
+    assert dirty.hurried_s < math.inf
     assert dirty.take(2) == ([players[0]], 0.0)
-    assert not dirty.has_urgent
+    assert dirty.hurried_s == math.inf
+
+
+async def test_who_is_not_waited_for_may_be_left_for_later() -> None:
+    dirty, players = filled(3)
+    dirty.hurry(players[1])
+    assert dirty.take(3, only_urgent=True) == ([players[1]], 1.0)
+    assert dirty.take(3, only_urgent=True) == ([], math.inf)
+    assert dirty.take(3) == ([players[0], players[2]], 0.0)
 
 
 def test_two_actors_of_one_player_are_two() -> None:

@@ -11,6 +11,7 @@ from gameserver.actors.actor import (
     TURNS_PER_ROUND,
     TURNS_PER_SAMPLE,
     Cell,
+    Errand,
     Message,
     Phase,
 )
@@ -28,6 +29,7 @@ class Bench:
         self.to_drain: list[Cell[CountingActor]] = []
         self.raised: list[tuple[Message, Exception]] = []
         self.forwarded: list[Message] = []
+        self.errands: list[Errand] = []
         self.turns_s: list[float] = []
         self.observe_turn_s = self.turns_s.append
         self.accepting = Gate()
@@ -37,6 +39,10 @@ class Bench:
 
     def start_drain(self, cell: Cell[CountingActor]) -> None:
         self.to_drain.append(cell)
+
+    def start_errand(self, cell: Cell[CountingActor], errand: Errand) -> None:
+        assert cell is self.cell
+        self.errands.append(errand)
 
     def forward(self, cell: Cell[CountingActor], message: Message) -> None:
         assert cell is self.cell
@@ -173,6 +179,37 @@ async def test_a_turn_that_raises_is_reported_once_and_what_is_left_of_it_goes_o
     assert [str(error) for _, error in bench.raised] == ["bad"]
     assert bench.actor.failures == ["bad"]
     assert bench.actor.handled == ["good", "also good", "behind"]
+
+
+async def test_nothing_is_handled_while_something_is_fetched_and_then_that_comes_first(bench: Bench) -> None:
+    bench.activate()
+    bench.cell.deliver(far := Note("far 1"))
+    bench.cell.deliver(Note("2"))
+    assert (bench.actor.handled, bench.to_drain, bench.cell.gate.open) == ([], [], False)
+    [errand] = bench.errands
+    bench.cell.back_with(await errand())
+    assert far.names == ["1"]
+    await bench.drain()
+    assert bench.actor.handled == ["1", "2"]
+    assert bench.cell.gate.open
+
+
+async def test_what_is_fetched_for_an_actor_that_has_gone_is_forwarded(bench: Bench) -> None:
+    bench.activate()
+    bench.cell.deliver(far := Note("far 1"))
+    bench.cell.phase = Phase.GONE
+    bench.cell.back_with(await bench.errands[0]())
+    assert bench.forwarded == [far]
+
+
+async def test_what_is_fetched_for_an_actor_that_stops_is_first_in_its_stash(bench: Bench) -> None:
+    bench.activate()
+    bench.cell.deliver(far := Note("far 1"))
+    bench.cell.phase = Phase.STOPPING
+    bench.cell.deliver(later := Note("2"))
+    bench.cell.back_with(await bench.errands[0]())
+    assert bench.cell.take_stash() == [far, later]
+    assert bench.actor.handled == []
 
 
 def test_cancellation_is_not_a_failed_turn(bench: Bench) -> None:

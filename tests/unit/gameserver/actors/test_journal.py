@@ -1,16 +1,24 @@
 """What of a player is not yet handed to a flush."""
 
+import dataclasses
+
 import pytest
 
 from gameserver.actors.journal import POST_EVERY_MS, Journal
 from gameserver.actors.lineage import Lineage
 from gameserver.clock import ManualClock
 from hotpath.player_state import PlayerState, World
+from persistence.records import LoadedPlayer
 from tests.fakes.lone_player import LonePlayer
-from tests.fakes.player_database import new_columns
+from tests.fakes.player_database import PlayerDatabase, new_columns
 from tests.fakes.recording_origin import RecordingOrigin
 
 NOW_MS = ManualClock().now_ms()
+
+
+def loaded(player_id: int) -> LoadedPlayer:
+    database = PlayerDatabase()
+    return dataclasses.replace(database.load(database.add()), id=player_id)
 
 
 def new_state() -> PlayerState:
@@ -32,7 +40,7 @@ def taken(journal: Journal, state: PlayerState) -> dict[bytes, int] | None:
 
 def test_only_what_moved_since_the_last_take_is_taken() -> None:
     state = new_state()
-    journal = Journal(1, 1, state, NOW_MS)
+    journal = Journal(loaded(1), state, NOW_MS)
     still, moving = attached(journal, b"s" * 16, 7), attached(journal, b"m" * 16)
     assert taken(journal, state) is None
     moving.cursor.advance(1)
@@ -46,7 +54,7 @@ def test_only_what_moved_since_the_last_take_is_taken() -> None:
 
 def test_what_moved_before_its_socket_went_is_taken_and_then_forgotten() -> None:
     state = new_state()
-    journal = Journal(1, 1, state, NOW_MS)
+    journal = Journal(loaded(1), state, NOW_MS)
     gone = attached(journal, b"g" * 16)
     gone.cursor.advance(5)
     gone.origin = None
@@ -61,7 +69,7 @@ def test_what_moved_before_its_socket_went_is_taken_and_then_forgotten() -> None
 
 def test_a_take_that_breaks_takes_nothing() -> None:
     state = new_state()
-    journal = Journal(1, 1, state, NOW_MS)
+    journal = Journal(loaded(1), state, NOW_MS)
     lineage = attached(journal, b"m" * 16)
     broken = attached(journal, b"b" * 16)
     lineage.cursor.advance(5)
@@ -76,7 +84,7 @@ def test_players_that_were_loaded_together_post_their_income_at_different_times(
     due_ms = set()
     for player_id in range(1, 61):
         state = new_state()
-        journal = Journal(player_id, 1, state, NOW_MS)
+        journal = Journal(loaded(player_id), state, NOW_MS)
         clock = ManualClock()
         while True:
             clock.advance(1_000)

@@ -7,7 +7,7 @@ import pytest
 
 from gameserver.actors.feed import CHANNEL, RING_EVENTS, RING_MS
 from gameserver.actors.journal import POST_EVERY_MS
-from gameserver.actors.messages import MERGED_TAPS, Attach, Grant, Operate, Spoil, Taps
+from gameserver.actors.messages import MERGED_TAPS, Attach, Grant, Operate, Spoil, Taps, Turn
 from gameserver.actors.player import MAX_SOCKETS, PlayerActor
 from gameserver.edge.dispatch import noop
 from gameserver.errors import Busy, Conflict, InvalidArgument, RateLimited, Unavailable, WireError
@@ -32,9 +32,9 @@ def player() -> LonePlayer:
 def refuse_with(error: Exception) -> Any:
     """A rule that changes the state and then raises."""
 
-    def rule(actor: PlayerActor, args: object, now_ms: int) -> Nothing:
+    def rule(actor: PlayerActor, args: object, turn: Turn) -> Nothing:
         del args
-        actor.state.apply_taps(7, now_ms, actor._world)
+        actor.state.apply_taps(7, turn.now_ms, actor._habitat.world)
         raise error
 
     return rule
@@ -342,6 +342,10 @@ def test_state_get_tells_what_welcome_tells(player: LonePlayer) -> None:
         "tap_level": 1,
         "multiplier_bp": MULTIPLIER_BP,
         "streak": 0,
+        "energy_cap_level": 1,
+        "energy_regen_level": 1,
+        "offline_level": 0,
+        "double_until_ms": 0,
     }
 
 
@@ -349,8 +353,8 @@ def test_a_repeated_action_gets_its_stored_result_and_is_not_run_again(player: L
     origin = player.attach()
     runs: list[int] = []
 
-    def rule(actor: PlayerActor, args: object, now_ms: int) -> dict[str, int]:
-        del actor, args, now_ms
+    def rule(actor: PlayerActor, args: object, turn: Turn) -> dict[str, int]:
+        del actor, args, turn
         runs.append(1)
         return {"run": len(runs)}
 
@@ -392,8 +396,8 @@ def test_the_newest_64_results_are_kept(player: LonePlayer) -> None:
 def test_results_are_kept_within_16_kib(player: LonePlayer) -> None:
     origin = player.attach()
 
-    def large(actor: PlayerActor, args: object, now_ms: int) -> dict[str, str]:
-        del actor, args, now_ms
+    def large(actor: PlayerActor, args: object, turn: Turn) -> dict[str, str]:
+        del actor, args, turn
         return {"text": "x" * (RESULTS_KEPT_BYTES // 3)}
 
     for seq in range(1, 4):
@@ -408,8 +412,8 @@ def test_results_are_kept_within_16_kib(player: LonePlayer) -> None:
 def test_a_result_larger_than_all_room_is_not_kept(player: LonePlayer) -> None:
     origin = player.attach()
 
-    def huge(actor: PlayerActor, args: object, now_ms: int) -> dict[str, str]:
-        del actor, args, now_ms
+    def huge(actor: PlayerActor, args: object, turn: Turn) -> dict[str, str]:
+        del actor, args, turn
         return {"text": "x" * (RESULTS_KEPT_BYTES + 1)}
 
     player.act(origin, 1, huge)
@@ -502,9 +506,9 @@ def test_a_rule_that_raises_changes_nothing_and_is_answered_internal(player: Lon
     origin = player.attach()
     before, revision = player.numbers, player.actor.state.revision
 
-    def unencodable(actor: PlayerActor, args: object, now_ms: int) -> object:
+    def unencodable(actor: PlayerActor, args: object, turn: Turn) -> object:
         del args
-        actor.state.apply_taps(3, now_ms, actor._world)
+        actor.state.apply_taps(3, turn.now_ms, actor._habitat.world)
         return object()
 
     player.act(origin, 1, refuse_with(RuntimeError("a bug")) if message == "action" else unencodable)

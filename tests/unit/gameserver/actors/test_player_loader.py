@@ -9,22 +9,12 @@ from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import RETRY_MS, Moved, PlayerLoader
 from gameserver.clock import ManualClock
 from gameserver.errors import ErrorCode, Unavailable
-from hotpath.player_state import World
-from hotpath.tap_path import Tally
 from persistence.records import LoadedPlayer, OwnedElsewhere
 from tests.fakes.player_database import PlayerDatabase, new_columns
 
 
 def build(loaded: LoadedPlayer) -> PlayerActor:
-    database = PlayerDatabase()
-    return PlayerActor(
-        loaded,
-        world=World(),
-        tally=Tally(),
-        clock=ManualClock(),
-        mark_dirty=database.mark_dirty,
-        dropped=lambda *_: None,  # nobody drops it here
-    )
+    return PlayerActor(loaded, PlayerDatabase().habitat(ManualClock()))
 
 
 async def test_players_are_built_those_of_other_nodes_moved_and_unknown_ones_absent() -> None:

@@ -430,7 +430,7 @@ def test_a_level_is_announced_though_its_tap_ends_the_session() -> None:
         lone.session.outbox.push(b"x")
     lone.send(TAP, 1, 1, 0)
     assert state_of(lone) is State.DRAINING, "it reads too slowly"
-    assert (actor.state.level, actor._feed.offset, actor._tally.levels_total) == (2, 1, 1)
+    assert (actor.state.level, actor._feed.offset, actor._habitat.tally.levels_total) == (2, 1, 1)
 
 
 # ---- durable

@@ -1,0 +1,2 @@
+-- Today's limits begin anew; nothing else goes.
+DROP TABLE player_daily_limits;
