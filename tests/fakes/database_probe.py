@@ -4,8 +4,10 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+import trio
+
 from persistence import player_store
-from persistence.postgres import Connection, Database
+from persistence.postgres import Connection, Database, open_loop
 from persistence.records import LoadedPlayer
 from tests.fakes.flushable_player import AT_MS, FlushablePlayer
 
@@ -22,6 +24,16 @@ async def rows(database: Database, sql: str, *args: object) -> list[tuple[Any, .
         return [tuple(row) for row in await connection.fetch(sql, *args)]
 
     return await database.run(fetch)
+
+
+def ask(dsn: str, sql: str) -> list[tuple[Any, ...]]:
+    """Run SQL outside of Trio and return its rows."""
+
+    async def run() -> list[tuple[Any, ...]]:
+        async with open_loop(), Database.open(dsn) as database:
+            return await rows(database, sql)
+
+    return trio.run(run)
 
 
 async def add_node(database: Database, name: str, *, lease_s: float = 3600.0, url: str = "") -> None:

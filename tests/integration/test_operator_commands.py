@@ -4,13 +4,11 @@ import csv
 import io
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import trio
 
-from persistence.postgres import Database, open_loop
-from tests.fakes.database_probe import rows
+from tests.fakes.database_probe import ask
 from tests.fakes.game_client import GameClient, connect, hello_map
 from tests.server_process import ServerProcess
 
@@ -24,14 +22,6 @@ def idle(database_dsn: str) -> Iterator[ServerProcess]:
     idle = ServerProcess(database_url=database_dsn)
     yield idle
     idle.__exit__()
-
-
-def ask(dsn: str, sql: str) -> list[tuple[Any, ...]]:
-    async def run() -> list[tuple[Any, ...]]:
-        async with open_loop(), Database.open(dsn) as database:
-            return await rows(database, sql)
-
-    return trio.run(run)
 
 
 def report(server: ServerProcess, *arguments: str) -> list[dict[str, str]]:

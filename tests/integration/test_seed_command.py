@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
@@ -10,7 +9,7 @@ import trio
 from persistence.postgres import Database, open_loop
 from persistence.seed.content import load_content
 from tests.fakes.content_folder import HABITS, ContentFolder
-from tests.fakes.database_probe import rows
+from tests.fakes.database_probe import ask
 from tests.server_process import ServerProcess
 
 KEY = "k1:" + "s" * 32
@@ -29,14 +28,6 @@ def idle() -> Iterator[ServerProcess]:
 @pytest.fixture
 def folder(tmp_path: Path) -> ContentFolder:
     return ContentFolder(tmp_path / "content")
-
-
-def ask(dsn: str, sql: str) -> list[tuple[Any, ...]]:
-    async def run() -> list[tuple[Any, ...]]:
-        async with open_loop(), Database.open(dsn) as database:
-            return await rows(database, sql)
-
-    return trio.run(run)
 
 
 def test_seed_says_what_to_give(idle: ServerProcess, tmp_path: Path) -> None:
