@@ -48,6 +48,7 @@ export class GameClient extends EventTarget {
   #blockTimer = null; // runs while the lineage waits out a retryable error
   #retries = { seq: 0, count: 0 };
   #appliedSeq = 0; // of the last WELCOME
+  #newestSeq = 0; // of the answers whose numbers are shown
   #listening = new AbortController();
 
   /**
@@ -306,7 +307,7 @@ export class GameClient extends EventTarget {
     this.limits = { ...DEFAULT_LIMITS, ...welcome.limits };
     this.player = welcome.player;
     this.#queue.resume(welcome.applied_seq, welcome.durable_seq);
-    this.#appliedSeq = welcome.applied_seq;
+    this.#appliedSeq = this.#newestSeq = welcome.applied_seq;
     this.#replaceAbandoned(welcome.applied_seq + 1);
     this.#prediction.adopt(welcome.state, nowMs);
     const unrecovered = [];
@@ -322,12 +323,13 @@ export class GameClient extends EventTarget {
     if (op === Op.TAPPED) this.#tapped(fields, nowMs);
     else if (op === Op.RESULT) this.#resulted(fields, nowMs);
     else if (op === Op.ERROR) this.#failed(fields);
-    else if (op === Op.EVENT) this.#happened(fields);
+    else if (op === Op.EVENT) this.#happened(fields, nowMs);
     else if (op === Op.DURABLE) this.#progressed(fields[0]);
   }
 
   #tapped([seq, accepted, tokens, xp, level, energy, combo, durableSeq], nowMs) {
     const operation = this.#queue.markAnswered(seq);
+    this.#newestSeq = Math.max(this.#newestSeq, seq);
     this.#prediction.tapped({ accepted, tokens, xp, level, energy, combo }, nowMs);
     this.#emit("tapped", { seq, count: operation?.count ?? 0, accepted });
     this.#progressed(durableSeq);
@@ -335,12 +337,24 @@ export class GameClient extends EventTarget {
 
   #resulted([seq, result, durableSeq], nowMs) {
     const operation = this.#queue.markAnswered(seq);
-    if (result?.state) this.#prediction.adopt(result.state, nowMs);
+    if (result?.state) this.#adoptState(seq, result, nowMs);
     if (operation !== null) {
       this.#settle(operation, null, result);
       this.#emit("result", { seq, name: operation.name, args: operation.args, result });
     }
     this.#progressed(durableSeq);
+  }
+
+  /** A RESULT may come late, or for the second time: what has been heard of since is newer than its state. */
+  #adoptState(seq, { state, repeat }, nowMs) {
+    if (repeat === true) this.#prediction.adopt(state, nowMs); // the present state in place of a result that is gone
+    else if (seq > this.#newestSeq) {
+      this.#newestSeq = seq;
+      this.#prediction.adopt(state, nowMs);
+    } else if (seq > this.#appliedSeq) {
+      const { tokens, xp, level, rank, energy, combo, ...others } = state; // TAPPED tells these
+      this.#prediction.adopt(others, nowMs);
+    }
   }
 
   #failed([seq, code, name, message, retryAfterMs]) {
@@ -370,9 +384,10 @@ export class GameClient extends EventTarget {
     }, retryAfterMs + jitterMs);
   }
 
-  #happened([channel, offset, name, data]) {
+  #happened([channel, offset, name, data], nowMs) {
     const known = this.#channels.get(channel);
     if (offset > 0 && known !== undefined) known[1] = offset;
+    if (data?.state) this.#prediction.adopt(data.state, nowMs);
     this.#emit("event", { channel, offset, name, data });
   }
 

@@ -175,6 +175,28 @@ def test_an_action_given_up_too_late_still_tells_its_result(driver: Driver, game
     assert [frame[2] for frame in game.operations(ACTION)] == ["shop.buy", "shop.buy"]
 
 
+def test_a_result_that_comes_after_later_taps_does_not_take_their_tokens_back(
+    driver: Driver, game: ScriptedGame
+) -> None:
+    driver.begin()
+    game.answers_lost = True
+    driver.do("window.buy = client.action('upgrade.buy', {kind: 'tap_level'}); 0")
+    driver.until_heard(lambda: len(game.operations()) == 1)
+    game.answers_lost = False
+    driver.tap(3)
+    driver.until("events.some(({type}) => type === 'tapped')")
+    tokens = driver.do("client.confirmed.tokens")
+    game.send([66, 1, {"level": 2, "state": {"tokens": 1, "tap_level": 2}}, 2])
+    assert driver.do("buy")["level"] == 2
+    assert driver.do("[client.confirmed.tokens, client.confirmed.tap_level]") == [tokens, 2]
+    game.send([69, "player", 1, "grant.received", {"kind": "transfer_received", "state": {"tokens": tokens + 5_000}}])
+    driver.until(f"client.confirmed.tokens === {tokens + 5_000}")
+    game.send([66, 1, {"level": 2, "state": {"tokens": 1, "tap_level": 2}}, 2])
+    driver.do("client.tap(); 0")
+    driver.until_safe()
+    assert driver.do("client.confirmed.tokens") > 1
+
+
 def test_arguments_that_do_not_fit_a_frame_are_refused_before_they_get_a_number(
     driver: Driver, game: ScriptedGame
 ) -> None:
