@@ -12,6 +12,7 @@ sum is of values below 9·10¹⁵. What grows without end is clamped, far beyond
 
 from typing import Final
 
+from hotpath._cursor_py import Cursor as Cursor  # noqa: PLC0414 - part of this twin, in a file of its own
 from hotpath._rules_py import (
     BOOST_CAP_BP,
     BP,
@@ -395,50 +396,3 @@ class PlayerState:
 
     def _energy_ue(self, now_ms: int) -> int:
         return energy_ue_at(self.energy_ue, self.energy_at_ms, now_ms, self.energy_cap, self.energy_regen_mps)
-
-
-class Cursor:
-    """How far one lineage of operations has come; the numbers only grow, and neither taken nor durable pass applied.
-
-    Args:
-        applied_seq: highest operation whose effect is committed, 0 … 2³² − 1; all three numbers start here.
-
-    Raises:
-        ValueError: out of range.
-    """
-
-    __slots__ = ("_applied_seq", "_durable_seq", "_taken_seq")
-
-    def __init__(self, applied_seq: int = 0) -> None:
-        self._applied_seq = _checked("applied_seq", applied_seq, 0, 2**32 - 1)
-        self._durable_seq = self._taken_seq = self._applied_seq
-
-    @property
-    def applied_seq(self) -> int:
-        """Highest operation that was applied."""
-        return self._applied_seq
-
-    @property
-    def durable_seq(self) -> int:
-        """Highest operation that is known to be committed."""
-        return self._durable_seq
-
-    @property
-    def taken_seq(self) -> int:
-        """Highest operation that has been handed to a flush."""
-        return self._taken_seq
-
-    def advance(self, seq: int) -> bool:
-        """Consume operation `seq` (0 … 2³² − 1): True if it is new, False if it is a repeat and nothing moved."""
-        if seq <= self._applied_seq:
-            return False
-        self._applied_seq = seq
-        return True
-
-    def take(self) -> None:
-        """Everything applied up to now is in the hands of a flush."""
-        self._taken_seq = self._applied_seq
-
-    def confirm(self, seq: int) -> None:
-        """Everything up to `seq` (0 … 2³² − 1) is committed; what was not applied here cannot be."""
-        self._durable_seq = max(self._durable_seq, min(seq, self._applied_seq))

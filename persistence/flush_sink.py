@@ -11,6 +11,7 @@ from uuid import UUID
 import trio
 
 from hotpath.player_writes import any_beside_ledger
+from persistence import dead_letters
 from persistence.errors import Rejected
 from persistence.flush_transaction import write_at_once, write_by_steps
 from persistence.postgres import Database, DedicatedConnection
@@ -39,6 +40,14 @@ class FlushLane(Protocol):
             DatabaseUnavailable: nothing is written; try again.
             OutcomeUnknown: perhaps it is written, then its result is what would have been returned; try again.
             Exception: it is refused for good.
+        """
+        ...
+
+    async def bury(self, node_run: UUID, batch: int, writes: PlayerWrites, error: Exception) -> None:
+        """Keep one player's writes that were refused for good.
+
+        Raises:
+            DatabaseUnavailable: try again; what is kept is kept once.
         """
         ...
 
@@ -89,6 +98,10 @@ class PostgresLane:
                 pass  # somebody is bad or not ours: by steps it comes out who
         return await self._connection.transaction(write_by_steps, node_run, batch, writes)
 
+    async def bury(self, node_run: UUID, batch: int, writes: PlayerWrites, error: Exception) -> None:
+        """Into `write_dead_letters`."""
+        await self._connection.transaction(dead_letters.bury, node_run, batch, writes, error)
+
 
 class NullSink:
     """Forgets everything at once, and says it is written: for measurements alone, nothing outlives the process."""
@@ -106,3 +119,7 @@ class NullSink:
         del node_run, batch, again
         await trio.lowlevel.checkpoint()
         return frozenset(range(len(writes)))
+
+    async def bury(self, node_run: UUID, batch: int, writes: PlayerWrites, error: Exception) -> None:
+        """Nothing is ever refused here."""
+        raise AssertionError(f"batch {batch} of {node_run} was refused: {writes!r}") from error

@@ -9,7 +9,7 @@ What can become of a batch:
     committed         each player's `committed`, or `fenced` where another claim had taken the player
     unavailable       the same batch again, under the same number, after a pause with full jitter
     outcome unknown   the same; the batch's row says whether it had been committed after all
-    refused           halved until the bad player is alone: `rejected`; everyone else goes through
+    refused           halved until the bad player is alone: a dead letter, `rejected`; everyone else goes through
 """
 
 import itertools
@@ -52,6 +52,7 @@ class WriteBehindStatistics:
     retries: int  #: attempts that ended without an answer
     fenced: int  #: players found to belong to someone else
     rejected: int  #: players whose writes PostgreSQL refused
+    buried: int  #: of those, kept in `write_dead_letters`
 
 
 class _Lane:
@@ -124,7 +125,7 @@ class WriteBehind:
         self._last_number = 0
         self._draining = False
         self._database_up = True
-        self._batches = self._rows = self._retries = self._fenced = self._rejected = 0
+        self._batches = self._rows = self._retries = self._fenced = self._rejected = self._buried = 0
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Write until cancelled; to be started in a nursery. What is not drained before that stays unwritten."""
@@ -206,6 +207,7 @@ class WriteBehind:
             retries=self._retries,
             fenced=self._fenced,
             rejected=self._rejected,
+            buried=self._buried,
         )
 
     def _dirty_players(self) -> int:
@@ -290,8 +292,7 @@ class WriteBehind:
                     log.warning("the database is back")
                 self._database_up = True
                 return perhaps if ours is None else ours
-            ceiling_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
-            await trio.sleep(random.uniform(0, ceiling_s))  # noqa: S311 - jitter, not a secret
+            await trio.sleep(_pause_s(attempt))
         raise AssertionError("unreachable")
 
     async def _reject(
@@ -309,14 +310,35 @@ class WriteBehind:
             await self._write(lane, players[half:], batch[half:])
             self._unsettled.discard(number)  # not before: its changes wait in memory until the halves have them
             return
-        self._unsettled.discard(number)
         [player], [writes] = players, batch
         self._rejected += 1
         log.error("the writes of player %d are refused: %s", writes.player_id, error, exc_info=error)
+        await self._bury(lane, number, writes, error)
+        self._unsettled.discard(number)
         try:
             player.rejected(writes, error)
         except Exception:
             log.exception("player %d broke when told of its refused writes", writes.player_id)
+
+    async def _bury(self, lane: FlushLane, number: int, writes: PlayerWrites, error: Exception) -> None:
+        """Keep what was refused, however long it takes; only a bug of ours leaves it in the log alone."""
+        for attempt in itertools.count():
+            try:
+                await lane.bury(self._node_run, number, writes, error)
+            except DatabaseUnavailable:
+                await trio.sleep(_pause_s(attempt))
+            except Exception:
+                log.exception("the refused writes of player %d cannot be kept: %r", writes.player_id, writes)
+                return
+            else:
+                self._buried += 1
+                return
+
+
+def _pause_s(attempt: int) -> float:
+    """How long to wait after so many attempts without an answer: full jitter below a ceiling that grows."""
+    ceiling_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
+    return random.uniform(0, ceiling_s)  # noqa: S311 - jitter, not a secret
 
 
 def _take_writes(flushables: Iterable[Flushable]) -> tuple[list[Flushable], list[PlayerWrites]]:

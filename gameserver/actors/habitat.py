@@ -1,6 +1,5 @@
 """What all players of a node share."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 from uuid import UUID
@@ -39,6 +38,13 @@ class Directory(Protocol):
         ...
 
 
+class Dropped(Protocol):
+    """Told when a state in memory must not be used any more."""
+
+    def __call__(self, key: UUID, reason: str, actor: Any, /, *, quarantine: bool = False) -> None:
+        """Drop the actor of this public id, if it is still this one; `quarantine`: keep the next one from writing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Habitat:
     """What all players of a node share."""
@@ -48,5 +54,4 @@ class Habitat:
     clock: Clock  #: the present, for flushes; turns are told theirs
     writer: Writer
     directory: Directory
-    #: called with (public id, reason, actor) when a state in memory must not be used any more
-    dropped: Callable[[UUID, str, Any], None]
+    dropped: Dropped

@@ -148,7 +148,8 @@ class PlayerActor:
         """PostgreSQL refused `writes` for good: what it holds is the truth, not this state."""
         why = refusal(error).message
         log.error("the database refused a player's writes", player=self.player_id, writes=repr(writes), exc_info=error)
-        self._habitat.dropped(self.public_id, f"the last operations could not be kept: {why}", self)
+        reason = f"the last operations could not be kept: {why}"
+        self._habitat.dropped(self.public_id, reason, self, quarantine=True)
 
     # Turns
 

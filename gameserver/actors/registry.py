@@ -111,6 +111,7 @@ class Registry(Generic[K, A]):
         cell = self._cells.get(key)
         if cell is None:
             cell = Cell(self, key)
+            cell.quarantined_until_ms = self.supervisor.quarantine_of(key)
             self._cells[key] = cell
             self._wanted.append(key)
             self._wake_loader.set()
@@ -121,17 +122,25 @@ class Registry(Generic[K, A]):
         cell = self._cells.get(key)
         return cell.actor if cell is not None and cell.phase is Phase.ACTIVE else None
 
-    def discard(self, key: K, reason: str, actor: A) -> None:
+    def discard(self, key: K, reason: str, actor: A, *, quarantine: bool = False) -> None:
         """The actor's state is no longer ours or no longer right: expel who is attached, drop it unwritten.
 
         What is stashed goes to a new activation, which loads the truth from the database. An actor that is not there
         any more is no reason to harm the one that is.
+
+        Args:
+            key: of the actor.
+            reason: for who is attached.
+            actor: which one.
+            quarantine: what it did must not be tried again at once: the next activation is quarantined.
         """
         cell = self._cells.get(key)
         if cell is None or cell.actor is not actor:
             return
         stash = self._drop(cell)
         actor.expel(reason)
+        if quarantine:
+            self.supervisor.quarantine_next(key)
         self._replay(cell, stash)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -244,7 +253,7 @@ class Registry(Generic[K, A]):
                 self._activations += 1
                 self._settled.set()
                 cell.activate(found)
-                self._sweeps.schedule(cell, now_ms + self._idle_ms)
+                self._sweeps.schedule(cell, cell.quarantined_until_ms or now_ms + self._idle_ms)
 
     async def _sweep_forever(self) -> None:
         assert self._nursery is not None

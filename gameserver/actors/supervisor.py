@@ -2,6 +2,7 @@
 
 The first few are answered `internal` one by one. An actor that raises more than `FAILURES` times within `WINDOW_MS` is
 quarantined for `QUARANTINE_MS`: reads work, writes are told to come back; then it is loaded anew (architecture §3.3).
+So is one whose writes the database has refused, from its next activation on: its client sends the same again (§4.9).
 """
 
 from collections import deque
@@ -33,6 +34,7 @@ class Supervisor(Generic[K, A]):
         self._clock = clock
         self._on_quarantine = on_quarantine
         self._failures: dict[K, deque[int]] = {}
+        self._refused_until_ms: dict[K, int] = {}
         self.failures_total = 0
         self.quarantines_total = 0
 
@@ -53,6 +55,21 @@ class Supervisor(Generic[K, A]):
             cell.quarantined_until_ms = now_ms + QUARANTINE_MS
             log.error("actor quarantined", actor=str(key), for_ms=QUARANTINE_MS)
             self._on_quarantine(cell)
+
+    def quarantine_next(self, key: K) -> None:
+        """What this actor wrote was refused: its next activations are quarantined for a while."""
+        self.quarantines_total += 1
+        self._refused_until_ms[key] = self._clock.now_ms() + QUARANTINE_MS
+        log.error("actor quarantined", actor=str(key), for_ms=QUARANTINE_MS)
+
+    def quarantine_of(self, key: K) -> int:
+        """Until when a new activation is quarantined; 0 = not at all."""
+        if not self._refused_until_ms:
+            return 0
+        now_ms = self._clock.now_ms()
+        for old in [other for other, until_ms in self._refused_until_ms.items() if until_ms <= now_ms]:
+            del self._refused_until_ms[old]
+        return self._refused_until_ms.get(key, 0)
 
     def forget(self, cell: Cell[A]) -> None:
         """The actor is gone; so are its failures."""

@@ -3,10 +3,10 @@
 Every refusal is one sentence on standard error and a non-zero exit; answers go to standard output.
 """
 
-from gameserver.cli import account, backup, migrate, reports, seed, serve
+from gameserver.cli import account, backup, dead_letters, migrate, reports, seed, serve
 from gameserver.cli.app import app
 
-__all__ = ["account", "backup", "main", "migrate", "reports", "seed", "serve"]
+__all__ = ["account", "backup", "dead_letters", "main", "migrate", "reports", "seed", "serve"]
 
 
 def main() -> None:

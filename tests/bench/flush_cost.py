@@ -131,7 +131,8 @@ class Crowd:
                 at = (at + 1) % len(self._sockets)
             self.taps_total += count
 
-    def _drop(self, _public_id: UUID, reason: str, _actor: PlayerActor) -> None:
+    def _drop(self, _public_id: UUID, reason: str, _actor: PlayerActor, *, quarantine: bool = False) -> None:
+        del quarantine
         self.dropped.append(reason)
 
 

@@ -28,14 +28,19 @@ class LonePlayer:
         self.database = database or PlayerDatabase()
         self.row = row or self.database.add(generation=1, **columns)
         self.dropped: list[tuple[UUID, str, PlayerActor]] = []
+        self.quarantines = 0
         self.raised: list[Exception] = []
         self.actor = self.load()
 
     def load(self) -> PlayerActor:
         """Claim the player and make its actor."""
-        habitat = self.database.habitat(self.clock, lambda *what: self.dropped.append(what))
+        habitat = self.database.habitat(self.clock, self._drop)
         self.actor = PlayerActor(self.database.load(self.row), habitat)
         return self.actor
+
+    def _drop(self, public_id: UUID, reason: str, actor: PlayerActor, *, quarantine: bool = False) -> None:
+        self.dropped.append((public_id, reason, actor))
+        self.quarantines += quarantine
 
     def tell(self, message: Message | None) -> None:
         """One turn; what is left of one that raised comes next, and what comes back from an errand."""

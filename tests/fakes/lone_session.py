@@ -74,7 +74,7 @@ class LoneSession:
 
     def activate(self) -> PlayerActor:
         """The player is loaded."""
-        habitat = self.database.habitat(self.clock, lambda _public_id, reason, dropped: dropped.expel(reason))
+        habitat = self.database.habitat(self.clock, lambda _id, reason, dropped, **_: dropped.expel(reason))
         actor = PlayerActor(self.database.load(self.row), habitat)
         self.cell.activate(actor)
         return actor

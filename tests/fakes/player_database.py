@@ -2,12 +2,12 @@
 
 import dataclasses
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from gameserver.actors.habitat import Habitat
+from gameserver.actors.habitat import Dropped, Habitat
 from gameserver.actors.player import PlayerActor
 from gameserver.clock import Clock
 from hotpath.player_state import COLUMN_NAMES, FIELD_RANGES, World
@@ -118,7 +118,7 @@ class PlayerDatabase:
     def habitat(
         self,
         clock: Clock,
-        dropped: Callable[[UUID, str, PlayerActor], None] = lambda *_: None,
+        dropped: Dropped = lambda *_, **__: None,
         *,
         world: World | None = None,
     ) -> Habitat:

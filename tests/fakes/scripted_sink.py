@@ -24,6 +24,8 @@ class ScriptedSink:
         self.batches: list[tuple[int, list[int]]] = []  #: number and player ids of each attempt
         self.again: list[bool] = []  #: whether each attempt was said not to be the first
         self.purposes: list[str] = []
+        self.buried: list[tuple[int, int, Exception]] = []  #: number, player id and why
+        self.graves_fail: deque[Exception] = deque()  #: raised one by one before something is buried
         self.gate = trio.Event()  #: transactions wait for it
         self.gate.set()
         self.arrived = trio.Event()  #: a transaction has begun
@@ -54,3 +56,10 @@ class ScriptedSink:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    async def bury(self, node_run: UUID, batch: int, writes: PlayerWrites, error: Exception) -> None:
+        del node_run
+        await trio.lowlevel.checkpoint()
+        if self.graves_fail:
+            raise self.graves_fail.popleft()
+        self.buried.append((batch, writes.player_id, error))

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gameserver.errors import InvalidArgument, Malformed, WireError
-from gameserver.wire.catalogue import ACTIONS
+from gameserver.wire.catalogue import ACTIONS, MIN_TRANSFER_MPT, TransferOrder
 from gameserver.wire.codec import decode_client, decode_server, encode, encode_client
 from gameserver.wire.messages import (
     Action,
@@ -67,12 +67,14 @@ hello_bodies = st.builds(
     channels=st.dictionaries(text, st.builds(Position, whole, whole), max_size=4),
 )
 taps = st.builds(Tap, seqs, st.integers(1, 100), st.integers(0, 600_000))
+#: Arguments with bounds, of which `from_type` knows nothing.
+BOUNDED = {"transfer.send": st.builds(TransferOrder, text, st.integers(MIN_TRANSFER_MPT, 2**53 - 1))}
 actions = st.sampled_from(sorted(ACTIONS)).flatmap(
-    lambda name: st.builds(Action, seqs, st.just(name), st.from_type(ACTIONS[name].args))
+    lambda name: st.builds(Action, seqs, st.just(name), BOUNDED.get(name, st.from_type(ACTIONS[name].args)))
 )
 client_messages = st.one_of(st.builds(Hello, body=hello_bodies), taps, actions, st.builds(Ping, whole, whole))
 
-states = st.builds(State, *[whole] * 3, text, *[whole] * 8)
+states = st.builds(State, *[whole] * 3, text, *[whole] * 12)
 welcomes = st.builds(
     WelcomeBody,
     session=text,

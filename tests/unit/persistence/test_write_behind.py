@@ -201,6 +201,27 @@ async def test_what_is_refused_is_halved_under_new_numbers(autojump_clock: MockC
     assert sink.batches == [(1, [0, 1, 2, 3]), (2, [0, 1]), (3, [2, 3]), (4, [2]), (4, [2]), (5, [3])]
     assert [player.told for player in players] == [["committed"], ["committed"], ["rejected"], ["committed"]]
     assert players[2].errors == [refused]
+    assert sink.buried == [(4, 2, refused)]
+
+
+async def test_what_is_refused_is_kept_before_anybody_is_told_and_a_grave_that_fails_is_only_logged(
+    autojump_clock: MockClock,  # noqa: ARG001 - no real time
+) -> None:
+    refused = Rejected("no")
+    sink = ScriptedSink(refused, refused)
+    sink.graves_fail.extend([AWAY, AWAY])
+    player = FlushablePlayer(1)
+    told_after: list[int] = []
+    player.on_told = lambda: told_after.append(len(sink.buried))
+    async with writing(sink) as write_behind:
+        dirty(write_behind, player)
+        assert await write_behind.drain(trio.current_time() + 60)
+        assert told_after == [1]
+        sink.graves_fail.append(RuntimeError("a bug"))
+        dirty(write_behind, player)
+        assert await write_behind.drain(trio.current_time() + 60)
+        assert (write_behind.statistics().rejected, write_behind.statistics().buried) == (2, 1)
+    assert player.told == ["rejected", "rejected"]
 
 
 async def test_a_refused_batch_is_unsettled_until_all_its_parts_are_written(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time

@@ -703,7 +703,7 @@ def test_a_fenced_actor_and_a_rejected_one_are_dropped(player: LonePlayer) -> No
     player.tap(origin, 1)
     player.row.cursors[origin.lineage] = 100
     player.database.flush()
-    assert len(player.dropped) == 2
+    assert (len(player.dropped), player.quarantines) == (2, 1)
     assert player.row.cursors == {origin.lineage: 100}
 
 

@@ -412,6 +412,27 @@ async def test_an_actor_that_raises_too_often_is_quarantined_and_then_loaded_ane
         assert store.last("a").handled == ["write"]
 
 
+async def test_one_whose_writes_were_refused_comes_back_in_quarantine(autojump_clock: MockClock) -> None:
+    store = Store()
+    async with running(autojump_clock, store) as registry:
+        registry.deliver("a", Note("hello"))
+        await settle()
+        refused = store.last("a")
+        registry.discard("a", "it could not be kept", refused, quarantine=True)
+        again, read = Note("write"), Note("read", writes=False)
+        registry.deliver("a", again)
+        registry.deliver("a", read)
+        await settle()
+        assert [type(error) for error in again.refused] == [Unavailable]
+        assert store.last("a").handled == ["read"]
+        assert registry.statistics().quarantines_total == 1
+        await trio.sleep(QUARANTINE_MS / 1_000 + 3)
+        assert len(store.last("a").expelled) == 1  # loaded anew, so that taps take the short way again
+        registry.deliver("a", Note("write"))
+        await settle()
+        assert store.last("a").handled == ["write"]
+
+
 async def test_failures_spread_over_more_than_a_minute_do_not_quarantine(autojump_clock: MockClock) -> None:
     store = Store()
     async with running(autojump_clock, store) as registry:
