@@ -166,8 +166,7 @@ class Journal:
     def use(self, limits: DailyLimits, **used: int) -> None:
         """Note what has been used up: `limits` with the counts in `used`."""
         self._limits = replace(limits, **used)
-        self._effects = [effect for effect in self._effects if not isinstance(effect, DailyLimits)]
-        self._effects.append(self._limits)
+        self._effects.append(self._limits)  # beside older ones until `take`: `rewind` goes by the number of entries
 
     def answers(self, answer: PendingAnswer) -> None:
         """An operation is answered once this is committed."""
@@ -206,7 +205,7 @@ class Journal:
             release,
             -sum([posting.amount_mpt for posting in self._postings if posting.counter is Account.BURN]),
             tuple(self._answers),
-            tuple(self._effects),
+            tuple([effect for effect in self._effects if not isinstance(effect, DailyLimits) or effect is self._limits]),
         )
         self._postings, self._grants, self._answers, self._effects = [], [], [], []
         return writes

@@ -8,7 +8,7 @@ from gameserver.actors.journal import POST_EVERY_MS, Journal
 from gameserver.actors.lineage import Lineage
 from gameserver.clock import ManualClock
 from hotpath.player_state import PlayerState, World
-from persistence.records import LoadedPlayer
+from persistence.records import GrantGiven, GrantKind, LoadedPlayer
 from tests.fakes.lone_player import LonePlayer
 from tests.fakes.player_database import PlayerDatabase, new_columns
 from tests.fakes.recording_origin import RecordingOrigin
@@ -65,6 +65,31 @@ def test_what_moved_before_its_socket_went_is_taken_and_then_forgotten() -> None
     assert taken(journal, state) is None
     journal.watch(b"g" * 16, gone)
     assert taken(journal, state) == {b"g" * 16: 6}
+
+
+def test_what_a_turn_that_raised_gave_is_forgotten_whatever_was_used_up_before_it() -> None:
+    state = new_state()
+    journal = Journal(loaded(1), state, NOW_MS)
+    journal.use(journal.limits_of(NOW_MS), doubles=1)
+    before = journal.mark()
+    journal.give(GrantGiven(2, "transfer:1", GrantKind.TRANSFER_RECEIVED, 5_000))
+    journal.use(journal.limits_of(NOW_MS), sent_mpt=5_000)
+    journal.rewind(before)
+    assert journal.limits_of(NOW_MS).sent_mpt == 0
+    writes = journal.take(state, ManualClock(), False)
+    assert writes is not None
+    assert writes.effects == (journal.limits_of(NOW_MS),)
+    assert journal.limits_of(NOW_MS).doubles == 1
+
+
+def test_only_the_last_of_the_limits_that_were_used_up_is_written() -> None:
+    state = new_state()
+    journal = Journal(loaded(1), state, NOW_MS)
+    for doubles in (1, 2):
+        journal.use(journal.limits_of(NOW_MS), doubles=doubles)
+    writes = journal.take(state, ManualClock(), False)
+    assert writes is not None
+    assert writes.effects == (journal.limits_of(NOW_MS),)
 
 
 def test_a_take_that_breaks_takes_nothing() -> None:
