@@ -205,10 +205,14 @@ class Journal:
             release,
             -sum([posting.amount_mpt for posting in self._postings if posting.counter is Account.BURN]),
             tuple(self._answers),
-            tuple([effect for effect in self._effects if not isinstance(effect, DailyLimits) or effect is self._limits]),
+            tuple([effect for effect in self._effects if self._stands(effect)]),
         )
         self._postings, self._grants, self._answers, self._effects = [], [], [], []
         return writes
+
+    def _stands(self, effect: Effect) -> bool:
+        """Whether nothing later of the same stretch has taken its place."""
+        return effect is self._limits or not isinstance(effect, DailyLimits)
 
     def _post_rewards(self, state: PlayerState, now_ms: int) -> None:
         for level in range(self._rewarded_level + 1, state.level + 1):
