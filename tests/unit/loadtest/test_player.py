@@ -24,6 +24,10 @@ def state(xp: int = 0, energy: int = 1000, level: int | None = None, tokens: int
         "tap_level": 1,
         "multiplier_bp": 10_000,
         "streak": 0,
+        "energy_cap_level": 1,
+        "energy_regen_level": 1,
+        "offline_level": 0,
+        "double_until_ms": 0,
     }
 
 
