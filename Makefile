@@ -6,7 +6,7 @@ PIP     := $(BIN)/python -m pip --disable-pip-version-check --quiet
 SOURCES := $(wildcard hotpath/*.pyx hotpath/*.pxd loadtest/*.pyx loadtest/*.pxd) setup.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-big test-postgres test-debug test-asan fuzz lint format load bench lock clean
+.PHONY: help setup run test test-big test-postgres test-debug test-asan test-mutations fuzz torture lint format load bench lock clean
 
 help:                      ## what can be done here
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,12 @@ test-asan: $(VENV)/.dev setup  ## the extensions under AddressSanitizer (gcc)
 fuzz: $(VENV)/.dev setup   ## frame parser and tap codec: SECONDS=30, twice
 	@$(BIN)/python -m tests.fuzz.run $(SECONDS)
 	@$(CHECKED) asan -m tests.fuzz.run --blind --findings $(CURDIR)/build/fuzz $(SECONDS)
+# Not the variable of `make load`, whose default is too short for it; the seed is drawn and printed where none is given.
+torture: $(VENV)/.dev setup  ## servers and database killed, cut, frozen under load, and then checked: SECONDS=600 SEED=7
+	@$(BIN)/python -m tests.fault.torture $(if $(filter command line environment,$(origin SECONDS)),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED)) $(ARGS)
+# One after the other and on a machine that does little else: each needs its moment to go wrong.
+test-mutations: $(VENV)/.dev setup  ## what the checker says of servers with fence, cursors, batch rows, … switched off
+	@$(BIN)/python -m pytest -m mutation tests/fault $(ARGS)
 lint: $(VENV)/.dev setup   ## style, types, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@PATH="$(abspath $(BIN)):$$PATH" $(BIN)/cython-lint hotpath loadtest  # it looks for pycodestyle on the PATH

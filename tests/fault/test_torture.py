@@ -1,0 +1,48 @@
+"""A short run of everything, and a run for each promise that the servers can be made to break: the checker finds it.
+
+Each is a process of its own, as `make torture` is: it starts a PostgreSQL, which wants a main thread.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.chosen_postgres import embedded_only
+
+ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.slow, embedded_only]
+
+#: mutation → (what else is to be said, what the checker reports: at least one of them)
+CAUGHT = {
+    "fence": (
+        ["--scenario", "fenced", "--seconds", "12", "--seed", "3"],
+        ("taps lost: ", "ledger and balances disagree: "),
+    ),
+    "cursor": (["--scenario", "server-dies", "--seconds", "10", "--seed", "3"], ("taps lost: ", "taps twice: ")),
+    "batch-row": (["--scenario", "unknown", "--seconds", "4", "--seed", "3"], ("ledger and balances disagree: ",)),
+    "go-back-n": (["--scenario", "none", "--seconds", "5", "--seed", "3", "--raise", "0.2"], ("overtaken: ",)),
+    "idempotency-key": (["--scenario", "none", "--seconds", "2", "--seed", "3"], ("effect missing: ",)),
+}
+
+
+def torture(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.fault.torture", "--players", "8", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_a_short_run_loses_nothing_and_does_nothing_twice() -> None:
+    done = torture("--scenario", "short", "--seconds", "15", "--seed", "1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "violations: 0" in done.stdout
+
+
+@pytest.mark.mutation
+@pytest.mark.parametrize("mutation", CAUGHT)
+def test_a_broken_promise_is_caught(mutation: str) -> None:
+    options, findings = CAUGHT[mutation]
+    done = torture("--mutation", mutation, *options)
+    assert done.returncode == 1, done.stdout + done.stderr
+    violations = done.stdout.partition("\nviolations: ")[2]
+    assert any(f"\n  {finding}" in violations for finding in findings), done.stdout + done.stderr
