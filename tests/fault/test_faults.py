@@ -30,5 +30,5 @@ def test_every_kind_comes_about_as_often_as_it_should() -> None:
         assert 0.5 < counts[kind] * mean_s / 6_000 < 1.5, kind
 
 
-def test_every_kind_is_in_the_short_run() -> None:
-    assert set(SCENARIOS["short"]) == set(Kind)
+def test_all_that_takes_no_time_is_in_the_short_run() -> None:
+    assert set(Kind) - set(SCENARIOS["short"]) == {Kind.FREEZE_SERVER, Kind.FREEZE_AT_FLUSH}

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, embedded_only]
 CAUGHT = {
     "fence": (
         ["--scenario", "fenced", "--seconds", "12", "--seed", "3"],
-        ("taps lost: ", "ledger and balances disagree: "),
+        ("good writes refused: ", "taps lost: ", "ledger and balances disagree: "),
     ),
     "cursor": (["--scenario", "server-dies", "--seconds", "10", "--seed", "3"], ("taps lost: ", "taps twice: ")),
     "batch-row": (["--scenario", "unknown", "--seconds", "4", "--seed", "3"], ("ledger and balances disagree: ",)),
