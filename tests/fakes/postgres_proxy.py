@@ -50,11 +50,11 @@ class PostgresProxy:
         for connection in self._connections:
             connection.cancel()
 
-    async def half_close_all(self, *, towards_server: bool) -> None:
-        """Say on every connection that nothing more comes, one way only."""
-        for client, server in list(self._connections.values()):
-            with suppress(trio.BrokenResourceError, trio.ClosedResourceError, trio.BusyResourceError):
-                await (server if towards_server else client).send_eof()
+    def half_close_all(self, *, towards_server: bool) -> None:
+        """Say on every connection that nothing more comes, one way only, also in the middle of what is being sent."""
+        for client, server in self._connections.values():
+            with suppress(OSError):  # it is closed already
+                (server if towards_server else client).socket.shutdown(trio.socket.SHUT_WR)
 
     async def serve(self, client: trio.SocketStream) -> None:
         """Handle one connection until either side ends it."""

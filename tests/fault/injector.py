@@ -174,7 +174,7 @@ class Injector:
                 proxy.commits = rng.choice([COMMIT, CURSORS])
                 proxy.faults.append(ProxyFault.CUT_BEFORE if fault.flip else ProxyFault.CUT_AFTER)
             case Kind.HALF_CLOSE_DATABASE:
-                await proxy.half_close_all(towards_server=fault.flip)
+                proxy.half_close_all(towards_server=fault.flip)
             case Kind.SLOW_DATABASE:
                 proxy.delay_s = fault.lasts_s / 10
                 await trio.sleep(fault.lasts_s)
