@@ -155,8 +155,7 @@ class WriteBehind:
         """
         lane = self._lanes[flushable.player_id % len(self._lanes)]
         if flushable in lane.dirty:
-            lane.dirty.hurry(flushable)
-            lane.bell.set()
+            self.hurry(flushable)
             await lane.waiting.setdefault(flushable, trio.Event()).wait()
         elif flushable in lane.in_flight:
             await lane.landing.setdefault(flushable, trio.Event()).wait()

@@ -209,7 +209,14 @@ class Registry(Generic[K, A]):
     # Inside
 
     async def _run_errand(self, cell: Cell[A], errand: Errand) -> None:
-        cell.back_with(await errand())
+        try:
+            message = await errand()
+        except Exception:  # an errand answers for its own bugs; one that does not must not end all the others
+            log.exception("an errand crashed", actor=str(cell.key))
+            if cell.actor is not None:
+                self.discard(cell.key, "the server failed", cell.actor)
+        else:
+            cell.back_with(message)
 
     async def _drain(self, cell: Cell[A]) -> None:
         try:

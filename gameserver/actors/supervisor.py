@@ -51,16 +51,12 @@ class Supervisor(Generic[K, A]):
         recent.append(now_ms)
         if len(recent) > FAILURES and now_ms - recent[0] <= WINDOW_MS:
             self._failures.pop(key)
-            self.quarantines_total += 1
-            cell.quarantined_until_ms = now_ms + QUARANTINE_MS
-            log.error("actor quarantined", actor=str(key), for_ms=QUARANTINE_MS)
+            cell.quarantined_until_ms = self._quarantine(key)
             self._on_quarantine(cell)
 
     def quarantine_next(self, key: K) -> None:
         """What this actor wrote was refused: its next activations are quarantined for a while."""
-        self.quarantines_total += 1
-        self._refused_until_ms[key] = self._clock.now_ms() + QUARANTINE_MS
-        log.error("actor quarantined", actor=str(key), for_ms=QUARANTINE_MS)
+        self._refused_until_ms[key] = self._quarantine(key)
 
     def quarantine_of(self, key: K) -> int:
         """Until when a new activation is quarantined; 0 = not at all."""
@@ -70,6 +66,12 @@ class Supervisor(Generic[K, A]):
         for old in [other for other, until_ms in self._refused_until_ms.items() if until_ms <= now_ms]:
             del self._refused_until_ms[old]
         return self._refused_until_ms.get(key, 0)
+
+    def _quarantine(self, key: K) -> int:
+        """Count and log one; returns until when it lasts."""
+        self.quarantines_total += 1
+        log.error("actor quarantined", actor=str(key), for_ms=QUARANTINE_MS)
+        return self._clock.now_ms() + QUARANTINE_MS
 
     def forget(self, cell: Cell[A]) -> None:
         """The actor is gone; so are its failures."""

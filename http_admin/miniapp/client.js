@@ -48,7 +48,6 @@ export class GameClient extends EventTarget {
   #blockTimer = null; // runs while the lineage waits out a retryable error
   #retries = { seq: 0, count: 0 };
   #appliedSeq = 0; // of the last WELCOME
-  #newestSeq = 0; // of the answers whose numbers are shown
   #listening = new AbortController();
 
   /**
@@ -307,9 +306,9 @@ export class GameClient extends EventTarget {
     this.limits = { ...DEFAULT_LIMITS, ...welcome.limits };
     this.player = welcome.player;
     this.#queue.resume(welcome.applied_seq, welcome.durable_seq);
-    this.#appliedSeq = this.#newestSeq = welcome.applied_seq;
+    this.#appliedSeq = welcome.applied_seq;
     this.#replaceAbandoned(welcome.applied_seq + 1);
-    this.#prediction.adopt(welcome.state, nowMs);
+    this.#prediction.welcomed(welcome, nowMs);
     const unrecovered = [];
     for (const [name, { epoch, offset, recovered }] of Object.entries(welcome.channels)) {
       if (!recovered) unrecovered.push(name);
@@ -329,32 +328,19 @@ export class GameClient extends EventTarget {
 
   #tapped([seq, accepted, tokens, xp, level, energy, combo, durableSeq], nowMs) {
     const operation = this.#queue.markAnswered(seq);
-    this.#newestSeq = Math.max(this.#newestSeq, seq);
-    this.#prediction.tapped({ accepted, tokens, xp, level, energy, combo }, nowMs);
+    this.#prediction.tapped(seq, { accepted, tokens, xp, level, energy, combo }, nowMs);
     this.#emit("tapped", { seq, count: operation?.count ?? 0, accepted });
     this.#progressed(durableSeq);
   }
 
   #resulted([seq, result, durableSeq], nowMs) {
     const operation = this.#queue.markAnswered(seq);
-    if (result?.state) this.#adoptState(seq, result, nowMs);
+    if (result?.state) this.#prediction.resulted(seq, result, nowMs);
     if (operation !== null) {
       this.#settle(operation, null, result);
       this.#emit("result", { seq, name: operation.name, args: operation.args, result });
     }
     this.#progressed(durableSeq);
-  }
-
-  /** A RESULT may come late, or for the second time: what has been heard of since is newer than its state. */
-  #adoptState(seq, { state, repeat }, nowMs) {
-    if (repeat === true) this.#prediction.adopt(state, nowMs); // the present state in place of a result that is gone
-    else if (seq > this.#newestSeq) {
-      this.#newestSeq = seq;
-      this.#prediction.adopt(state, nowMs);
-    } else if (seq > this.#appliedSeq) {
-      const { tokens, xp, level, rank, energy, combo, ...others } = state; // TAPPED tells these
-      this.#prediction.adopt(others, nowMs);
-    }
   }
 
   #failed([seq, code, name, message, retryAfterMs]) {

@@ -44,6 +44,7 @@ class CountingActor:
         self.failures: list[str] = []
         self.expelled: list[str] = []
         self.in_use = False
+        self.fetch_fails = False
 
     def handle(self, message: Message, now_ms: int) -> Errand | None:
         del now_ms
@@ -60,6 +61,8 @@ class CountingActor:
 
     async def _fetch(self, message: Message) -> Message:
         await trio.lowlevel.checkpoint()
+        if self.fetch_fails:
+            raise RuntimeError("a bug")
         return message
 
     def failed(self, message: Message) -> Message | None:

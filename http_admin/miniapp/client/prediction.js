@@ -55,14 +55,41 @@ export class PlayerPrediction {
   // Share of the estimated income that was really paid: below 1 past the daily soft cap, which the client cannot know.
   #paidShare = 1;
 
+  /** The newest operation whose answer is shown, and the newest that the last WELCOME knew. */
+  #newestSeq = 0;
+  #welcomedSeq = 0;
+
+  /** @param {{applied_seq: number, state: object}} welcome @param {number} nowMs */
+  welcomed({ applied_seq: appliedSeq, state }, nowMs) {
+    this.#newestSeq = this.#welcomedSeq = appliedSeq;
+    this.adopt(state, nowMs);
+  }
+
+  /**
+   * A RESULT may come late, or for the second time: what has been heard of since is newer than its state.
+   *
+   * @param {number} seq @param {{state: object, repeat?: boolean}} result @param {number} nowMs
+   */
+  resulted(seq, { state, repeat }, nowMs) {
+    if (repeat === true) this.adopt(state, nowMs); // the present state in place of a result that is gone
+    else if (seq > this.#newestSeq) {
+      this.#newestSeq = seq;
+      this.adopt(state, nowMs);
+    } else if (seq > this.#welcomedSeq) {
+      const { tokens, xp, level, rank, energy, combo, ...others } = state; // TAPPED tells these
+      this.adopt(others, nowMs);
+    }
+  }
+
   /** @param {object} state WELCOME's `state` or a part of it @param {number} nowMs */
   adopt(state, nowMs) {
     this.confirmed = { ...this.confirmed, ...state };
     this.#confirmedAtMs = nowMs;
   }
 
-  /** @param {{accepted, tokens, xp, level, energy, combo}} tapped numbers of a TAPPED frame @param {number} nowMs */
-  tapped({ accepted, ...numbers }, nowMs) {
+  /** @param {number} seq @param {{accepted, tokens, xp, level, energy, combo}} tapped its numbers @param {number} nowMs */
+  tapped(seq, { accepted, ...numbers }, nowMs) {
+    this.#newestSeq = Math.max(this.#newestSeq, seq);
     const before = this.confirmed;
     if (accepted > 0 && numbers.xp - before.xp === accepted) {
       const { incomeMpt, rewardsMpt } = estimateTaps({ ...before, combo: Math.max(0, numbers.combo - accepted) }, accepted);

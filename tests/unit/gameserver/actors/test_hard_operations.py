@@ -1,7 +1,6 @@
-"""Operations that are answered once they are committed: stored answers, repeats, outages, and what they do."""
+"""Operations that are answered once they are committed: stored answers, repeats, outages."""
 
 import uuid
-from typing import Any
 
 import pytest
 import trio
@@ -9,39 +8,17 @@ import trio
 from gameserver.actors.messages import Turn
 from gameserver.actors.player import PlayerActor
 from gameserver.errors import Unavailable
-from gameserver.game.shop import DOUBLE_MS, Upgrade, upgrade_price_mpt
-from hotpath.rules import DAY_MS, level_start_xp
+from gameserver.game.shop import Upgrade, upgrade_price_mpt
 from persistence.errors import Rejected
-from persistence.records import Account, GrantKind, LedgerKind
+from persistence.records import Account, LedgerKind
 from tests.fakes.lone_player import LonePlayer
-from tests.fakes.player_database import PlayerDatabase, PlayerRow
 from tests.fakes.recording_origin import RecordingOrigin
-
-RICH_MPT = 100_000_000
+from tests.fakes.rich_player import RICH_MPT, assert_sound, results, rich_player
 
 
 @pytest.fixture
 def player() -> LonePlayer:
-    """A player of level 10 and old enough, with tokens that are in the ledger."""
-    player = LonePlayer(xp=level_start_xp(10))
-    player.database.grant(player.row, 1, GrantKind.COMPENSATION, RICH_MPT)
-    player.load()
-    player.database.flush()
-    assert player.row.columns.balance_mpt == RICH_MPT
-    return player
-
-
-def friend_of(player: LonePlayer) -> PlayerRow:
-    return player.database.add()
-
-
-def results(origin: RecordingOrigin) -> list[Any]:
-    return [told for told in origin.take() if told[0] in ("result", "error")]
-
-
-def assert_sound(player: LonePlayer) -> None:
-    for what, (left, right) in player.database.sums(player.row).items():
-        assert left == right, what
+    return rich_player()
 
 
 # ---- answered after the commit
@@ -196,9 +173,9 @@ def test_while_the_database_is_away_a_new_one_is_refused_and_blocks_its_lineage(
     assert [told[0] for told in origin.take()] == ["tapped", "durable", "result"]
 
 
-def test_a_lookup_that_fails_is_tried_again_by_the_client(player: LonePlayer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lookups_bug_is_answered_as_the_operations_own(player: LonePlayer, monkeypatch: pytest.MonkeyPatch) -> None:
     origin = player.attach()
-    friend = friend_of(player)
+    friend = player.database.add()
 
     async def never(_: object) -> None:
         raise RuntimeError("a bug")
@@ -259,184 +236,4 @@ def test_a_retryable_refusal_of_a_rule_takes_back_what_it_entered(player: LonePl
     player.detach(origin)
     player.database.flush()
     assert player.row.columns.balance_mpt == RICH_MPT
-    assert_sound(player)
-
-
-# ---- upgrades and boosts
-
-
-def test_income_that_is_not_posted_yet_can_be_spent() -> None:
-    player = LonePlayer(xp=level_start_xp(2) - 10)
-    origin = player.attach()
-    player.tap(origin, 1, 20)  # reaches level 2: 200 PT beside the taps' own 30
-    player.actor.state.credit(10**6, minted=False)  # stands for tokens of long ago
-    before_mpt = player.actor.state.balance_mpt
-    player.actor.state.debit(10**6)
-    assert player.actor.state.unposted_mpt > 0
-    player.actor.journal.spend(
-        player.actor.state, LedgerKind.UPGRADE, "upgrade:x", before_mpt - 10**6, Account.BURN, player.clock.now_ms()
-    )
-    player.actor.touched()
-    player.database.flush()
-    assert player.row.columns.balance_mpt == 0
-    assert [posting.kind for posting in player.row.postings] == ["level_reward", "tap_income", "upgrade"]
-    assert_sound(player)
-
-
-def test_who_cannot_pay_keeps_everything() -> None:
-    player = LonePlayer()
-    origin = player.attach()
-    before = player.numbers
-    player.act(origin, 1, "upgrade.buy", kind="offline")
-    player.database.flush()
-    assert results(origin) == [("error", 1, "insufficient", 0)]
-    assert player.numbers == before
-
-
-def test_the_highest_level_is_the_last() -> None:
-    player = LonePlayer(offline_level=9)
-    origin = player.attach()
-    player.act(origin, 1, "upgrade.buy", kind="offline")
-    player.database.flush()
-    assert results(origin) == [("error", 1, "conflict", 0)]
-
-
-def test_more_regeneration_counts_from_now_on(player: LonePlayer) -> None:
-    origin = player.attach()
-    player.tap(origin, 1, 40)
-    player.clock.advance(10_000)
-    player.act(origin, 2, "upgrade.buy", kind="energy_regen")
-    now_ms = player.clock.now_ms()
-    assert player.actor.state.energy(now_ms) == 970
-    assert player.actor.state.energy(now_ms + 8_000) == 980
-
-
-def test_a_full_refill_and_a_doubling(player: LonePlayer) -> None:
-    origin = player.attach()
-    player.tap(origin, 1, 40)
-    player.act(origin, 2, "boost.use", kind="full_energy")
-    player.act(origin, 3, "boost.use", kind="double")
-    player.act(origin, 4, "boost.use", kind="double")
-    player.database.flush()
-    refill, first, second = (told[2] for told in results(origin) if told[0] == "result")
-    now_ms = player.clock.now_ms()
-    assert refill == {"kind": "full_energy", "left_today": 2, "state": {"energy": 1_000}}
-    assert first["left_today"] == 2
-    assert first["state"]["multiplier_bp"] == 2 * player.actor.snapshot(now_ms + 10**9).multiplier_bp
-    assert second["state"] == {"double_until_ms": now_ms + 2 * DOUBLE_MS}
-    assert player.row.limits is not None
-    assert (player.row.limits.doubles, player.row.limits.refills) == (2, 1)
-
-
-def test_the_days_boosts_are_counted_over_reloads_and_come_back_the_next_day(player: LonePlayer) -> None:
-    origin = player.attach()
-    for seq in range(1, 5):
-        player.act(origin, seq, "boost.use", kind="full_energy")
-    player.database.flush()
-    assert [told[0] for told in results(origin)] == ["result"] * 3 + ["error"]
-    player.load()
-    back = player.attach()
-    player.act(back, 5, "boost.use", kind="full_energy")
-    player.clock.advance(DAY_MS)
-    player.act(back, 6, "boost.use", kind="full_energy")
-    player.clock.advance(-2 * DAY_MS)
-    player.act(back, 7, "boost.use", kind="full_energy")
-    player.database.flush()
-    refused, fresh, as_that_day = results(back)
-    assert refused[:3] == ("error", 5, "conflict")
-    assert (fresh[2]["left_today"], as_that_day[2]["left_today"]) == (2, 1)
-
-
-# ---- transfers
-
-
-def test_the_sender_pays_and_the_receiver_is_owed(player: LonePlayer) -> None:
-    friend = friend_of(player)
-    origin = player.attach()
-    player.act(origin, 1, "transfer.send", to=str(friend.public_id), amount_mpt=12_345)
-    assert friend.grants == {}
-    player.database.flush()
-    [(_, _, sent, _)] = results(origin)
-    assert sent == {
-        "to": str(friend.public_id),
-        "amount_mpt": 12_345,
-        "fee_mpt": 618,
-        "state": {"tokens": RICH_MPT - 12_345 - 618},
-    }
-    [grant] = friend.grants.values()
-    key = f"{player.row.id}:{origin.lineage.hex()}:1"
-    assert (grant.key, grant.kind, grant.amount_mpt) == (f"transfer:{key}", GrantKind.TRANSFER_RECEIVED, 12_345)
-    assert [(p.key, p.counter, p.amount_mpt) for p in player.row.postings[1:]] == [
-        (f"transfer_out:{key}", Account.ESCROW, -12_345),
-        (f"transfer_fee:{key}", Account.BURN, -618),
-    ]
-    assert_sound(player)
-    receiver = LonePlayer(player.database, friend)
-    assert receiver.actor.state.balance_mpt == 12_345
-    assert receiver.actor.state.lifetime_mpt == 0
-    player.database.flush()
-    assert friend.grants == {}
-    assert_sound(receiver)
-
-
-def test_a_receiver_who_is_there_is_told(player: LonePlayer) -> None:
-    friend = LonePlayer(player.database, friend_of(player))
-    there = friend.attach()
-    origin = player.attach()
-    player.act(origin, 1, "transfer.send", to=str(friend.row.public_id), amount_mpt=5_000)
-    player.database.flush()
-    [grant] = friend.row.grants.values()
-    friend.grant(grant)
-    [event] = there.events
-    assert event.name == "grant.received"
-    assert (event.data.kind, event.data.amount_mpt, event.data.state) == ("transfer_received", 5_000, {"tokens": 5_000})
-
-
-@pytest.mark.parametrize(
-    ("amount_mpt", "columns", "age_ms", "error"),
-    [
-        (10**7 + 1, {}, 7 * DAY_MS, "conflict"),
-        (10**7, {"xp": level_start_xp(10) - 1}, 7 * DAY_MS, "forbidden"),
-        (10**7, {}, 7 * DAY_MS - 1, "forbidden"),
-        (10**7, {}, 7 * DAY_MS, "insufficient"),
-    ],
-)
-def test_who_may_not_send_keeps_everything(amount_mpt: int, columns: dict[str, int], age_ms: int, error: str) -> None:
-    database = PlayerDatabase()
-    row = database.add(**({"xp": level_start_xp(10)} | columns))
-    player = LonePlayer(database, row)
-    row.created_ms = player.clock.now_ms() - age_ms
-    player.load()
-    origin = player.attach()
-    player.act(origin, 1, "transfer.send", to=str(friend_of(player).public_id), amount_mpt=amount_mpt)
-    database.flush()
-    assert results(origin) == [("error", 1, error, 0)]
-    assert row.columns.balance_mpt == 0
-
-
-@pytest.mark.parametrize(
-    ("to", "error"), [("nobody", "not_found"), (str(uuid.UUID(int=7)), "not_found"), ("", "not_found")]
-)
-def test_a_receiver_has_to_be_there(player: LonePlayer, to: str, error: str) -> None:
-    origin = player.attach()
-    player.act(origin, 1, "transfer.send", to=to, amount_mpt=1_000)
-    player.database.flush()
-    assert results(origin) == [("error", 1, error, 0)]
-
-
-def test_nobody_sends_to_himself(player: LonePlayer) -> None:
-    origin = player.attach()
-    player.act(origin, 1, "transfer.send", to=str(player.row.public_id), amount_mpt=1_000)
-    player.database.flush()
-    assert results(origin) == [("error", 1, "invalid_argument", 0)]
-
-
-def test_the_days_limit_counts_what_was_sent_before(player: LonePlayer) -> None:
-    friend = friend_of(player)
-    origin = player.attach()
-    for seq, amount_mpt in enumerate((9_999_000, 1_001, 1_000), start=1):
-        player.act(origin, seq, "transfer.send", to=str(friend.public_id), amount_mpt=amount_mpt)
-    player.database.flush()
-    assert [told[0] for told in results(origin)] == ["result", "error", "result"]
-    assert sum(grant.amount_mpt for grant in friend.grants.values()) == 10**7
     assert_sound(player)

@@ -412,6 +412,23 @@ async def test_an_actor_that_raises_too_often_is_quarantined_and_then_loaded_ane
         assert store.last("a").handled == ["write"]
 
 
+async def test_an_errand_that_crashes_ends_its_actor_and_no_other(autojump_clock: MockClock) -> None:
+    store = Store()
+    async with running(autojump_clock, store) as registry:
+        registry.deliver("a", Note("far away"))
+        await settle()
+        assert store.last("a").handled == ["away"]
+        lost = store.last("a")
+        lost.fetch_fails = True
+        registry.deliver("a", Note("far off"))
+        await settle()
+        assert len(lost.expelled) == 1
+        registry.deliver("a", Note("again"))
+        registry.deliver("b", Note("hello"))
+        await settle()
+        assert (store.last("a").handled, store.last("b").handled) == (["again"], ["hello"])
+
+
 async def test_one_whose_writes_were_refused_comes_back_in_quarantine(autojump_clock: MockClock) -> None:
     store = Store()
     async with running(autojump_clock, store) as registry:
