@@ -163,6 +163,7 @@ class Node:
             name=self._name,
             url=settings.node_url or self.socket_url(LOOPBACK),
             watermark=lambda: self._write_behind.watermark(),  # noqa: PLW0108 - it is built below, with the lease's run
+            on_lapse=self._give_up_claimed,
         )
         self._write_behind = WriteBehind(
             NullSink() if settings.flush_sink is FlushTarget.NULL else PostgresSink(database),
@@ -252,7 +253,7 @@ class Node:
     async def _start(self, stop: StopRequest, services: trio.Nursery, outermost: trio.Nursery) -> Listener | None:
         """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
         heartbeat = Heartbeat(self._clock)
-        door = LoginDoor(self._accounts, self._players, services)
+        door = LoginDoor(self._accounts, self._players, services, serving=lambda: self._lease.serving)
         shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters())
         listener = Listener(
             shared,
@@ -300,6 +301,14 @@ class Node:
 
     def _build(self, loaded: LoadedPlayer) -> PlayerActor:
         return PlayerActor(loaded, self._habitat)
+
+    async def _give_up_claimed(self) -> None:
+        """Drop the players whom other nodes claimed while this one's lease had run out."""
+        held = self._players.actors()
+        epochs = await player_store.owner_epochs(self._database, [player.player_id for player in held])
+        for player in held:
+            if epochs.get(player.player_id) != player.owner_epoch:
+                player.fenced()
 
     async def _give_up(self, player: PlayerActor) -> None:
         player.releasing = True

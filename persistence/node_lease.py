@@ -5,13 +5,15 @@ that gets it knows that its former self is gone, and may take back what was its 
 `lease_until`: what other nodes look at before they claim a player.
 
 The lease is renewed every `RENEW_S` and good for `LEASE_S`. The holder counts from *before* it asked, by its own
-monotonic clock, so it stops believing in the lease before anyone else does. While the database is away nobody can claim
-either, and a lease that has run out comes back with the next renewal; whoever was claimed meanwhile is fenced by epoch.
+monotonic clock, so it stops believing in the lease before anyone else does. One that has run out comes back with the
+next renewal; but others may have claimed what the node holds meanwhile. So it takes nobody in until it has looked who
+is still its own (`on_lapse`). While the database is away nobody can claim either, as far as anyone can tell who cannot
+reach it: then it goes on, and whoever was claimed after all is fenced by epoch.
 """
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 import trio
@@ -51,6 +53,8 @@ class NodeLease:
         name: the node's name, 1 … 255 characters.
         url: its own socket address, "" if it publishes none.
         watermark: how far this node's flushes have come; published with each renewal.
+        on_lapse: called when a lease that had run out is renewed, before it counts as live again: to give up whoever
+            was claimed by others meanwhile. May raise `DatabaseUnavailable`; then it is tried again.
 
     Attributes:
         node_run: this start of the process.
@@ -64,6 +68,7 @@ class NodeLease:
         name: str,
         url: str,
         watermark: Callable[[], FlushWatermark] = lambda: FlushWatermark(settled_batch=0, lag_s=0.0),
+        on_lapse: Callable[[], Awaitable[None]] = trio.lowlevel.checkpoint,
     ) -> None:
         self.node_run: UUID = uuid4()
         self.lost = trio.Event()
@@ -71,6 +76,8 @@ class NodeLease:
         self._name = name
         self._url = url
         self._watermark = watermark
+        self._on_lapse = on_lapse
+        self._unreachable = False
         self._live_until = -math.inf
         self._lock_holder = 0
 
@@ -78,6 +85,11 @@ class NodeLease:
     def live(self) -> bool:
         """Whether no other node can have claimed what this one owns."""
         return trio.current_time() < self._live_until
+
+    @property
+    def serving(self) -> bool:
+        """Whether who comes may be given what this node holds in memory."""
+        return self.live or self._unreachable
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Take the name, keep the lease until cancelled or lost, then give it back; to be started in a nursery.
@@ -129,10 +141,14 @@ class NodeLease:
             asked_at = trio.current_time()
             try:
                 renewed = await connection.transaction(self._renew)
+                if renewed and not self.live:
+                    await self._on_lapse()
             except DatabaseUnavailable as error:
                 log.warning("the lease of node %s could not be renewed: %s", self._name, error)
+                self._unreachable = True
                 pause_s = RETRY_S
             else:
+                self._unreachable = False
                 pause_s = RENEW_S if renewed else RETRY_S
                 if renewed:
                     self._live_until = asked_at + LEASE_S

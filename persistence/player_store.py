@@ -29,6 +29,7 @@ _OWNERS = """
     SELECT p.public_id, n.name, n.url FROM players AS p JOIN nodes AS n ON n.name = p.owner_node
     WHERE p.public_id = ANY ($1::uuid[])
 """
+_EPOCHS = "SELECT id, owner_epoch FROM players WHERE id = ANY ($1::bigint[])"
 _FIND = "SELECT id FROM players WHERE public_id = $1 AND erased_at IS NULL"
 _ANSWER = "SELECT answer FROM operation_results WHERE player_id = $1 AND lineage = $2 AND seq = $3"
 _GRANTS_OF_NODE = """
@@ -96,6 +97,15 @@ async def unapplied_grants(database: Database, *, node: str) -> dict[UUID, tuple
 
     async def read(connection: Connection) -> dict[UUID, tuple[GrantRow, ...]]:
         return _by_player(await connection.fetch(_GRANTS_OF_NODE, node))
+
+    return await database.run(read)
+
+
+async def owner_epochs(database: Database, player_ids: Sequence[int]) -> dict[int, int]:
+    """The present epochs of players, by id: whoever holds one with another epoch has lost it."""
+
+    async def read(connection: Connection) -> dict[int, int]:
+        return {row[0]: row[1] for row in await connection.fetch(_EPOCHS, player_ids)}
 
     return await database.run(read)
 

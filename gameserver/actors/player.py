@@ -60,6 +60,7 @@ class PlayerActor:
         "created_ms",
         "display_name",
         "journal",
+        "owner_epoch",
         "player_id",
         "public_id",
         "releasing",
@@ -71,6 +72,7 @@ class PlayerActor:
         self.player_id = loaded.id
         self.public_id = loaded.public_id
         self.display_name = loaded.display_name
+        self.owner_epoch = loaded.owner_epoch  #: fencing token of this activation
         self.created_ms = loaded.created_ms  #: when the player registered
         self.state = PlayerState(**dataclasses.asdict(loaded.columns), generation=loaded.generation)
         self.releasing = False  #: the next writes are the last: they give the player up

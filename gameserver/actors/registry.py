@@ -122,6 +122,10 @@ class Registry(Generic[K, A]):
         cell = self._cells.get(key)
         return cell.actor if cell is not None and cell.phase is Phase.ACTIVE else None
 
+    def actors(self) -> list[A]:
+        """All that are in memory."""
+        return [cell.actor for cell in self._cells.values() if cell.actor is not None]
+
     def discard(self, key: K, reason: str, actor: A, *, quarantine: bool = False) -> None:
         """The actor's state is no longer ours or no longer right: expel who is attached, drop it unwritten.
 

@@ -12,6 +12,7 @@ from gameserver.timing_wheel import TimingWheel
 from hotpath.tap_path import Notices
 
 TICK_MS = 100
+PAUSE_MS = 400  #: a beat that is so late comes after the server itself stood still
 
 
 class Heartbeat:
@@ -41,9 +42,16 @@ class Heartbeat:
         self._wheel.schedule((watched, due_ms), due_ms)
 
     async def run(self) -> None:
-        """Tick until cancelled."""
+        """Tick until cancelled.
+
+        After a pause of ours (the process stopped, the machine suspended) what has come meanwhile is read before any
+        deadline is judged: it may be the HELLO or the pong that somebody would be sent away for.
+        """
         while True:
+            before_ms = self._clock.uptime_ms()
             await trio.sleep(TICK_MS / 1_000)
+            if self._clock.uptime_ms() - before_ms > TICK_MS + PAUSE_MS:
+                await trio.sleep(TICK_MS / 1_000)
             self.beat()
 
     def beat(self) -> None:

@@ -4,6 +4,7 @@ An access token is checked on the spot, without the database. `init_data` is a l
 waits for the database in a task of its own. Nothing of the player is touched before the credential is good.
 """
 
+from collections.abc import Callable
 from uuid import UUID
 
 import trio
@@ -29,15 +30,27 @@ class LoginDoor:
         accounts: checks credentials.
         players: where the players' actors are.
         nursery: logins by init_data run in it.
+        serving: whether what this node has in memory may be given to who comes; else another node may have it by now.
     """
 
-    def __init__(self, accounts: Accounts, players: Registry[UUID, PlayerActor], nursery: trio.Nursery) -> None:
+    def __init__(
+        self,
+        accounts: Accounts,
+        players: Registry[UUID, PlayerActor],
+        nursery: trio.Nursery,
+        *,
+        serving: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._serving = serving
         self._accounts = accounts
         self._players = players
         self._nursery = nursery
 
     def greet(self, session: Greeted, hello: Hello) -> None:
         """Check the credential, then have the session join its player or turn it away."""
+        if not self._serving():
+            session.turned_away(Unavailable("this node has to renew its lease first", retry_after_ms=RETRY_MS))
+            return
         if hello.body.token is None:
             self._nursery.start_soon(self._log_in, session, hello)
             return

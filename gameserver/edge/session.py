@@ -39,7 +39,6 @@ from hotpath.tap_path import Seat
 ACTIONS_PER_WINDOW = 1_000  #: actions and pings of one session within …
 ACTION_WINDOW_MS = 10_000  #: … this long
 JOIN_DEADLINE_MS = 15_000  #: from HELLO to WELCOME; then the node is overloaded
-OWN_PAUSE_MS = 1_000  #: a deadline that is looked at this late came while the server itself stood still
 LAST_WORDS_MS = 3_000  #: to write what is queued after the end was decided
 
 log = get_logger(__name__)
@@ -129,10 +128,7 @@ class Session:
                 # Not from the last sign of life: a client that only pings does not put its HELLO off.
                 if not self._greeted:
                     due_ms = self.seat.operated_ms + HELLO_DEADLINE_S * 1_000
-                    if uptime_ms >= due_ms + OWN_PAUSE_MS:  # its HELLO may wait to be read, and 4500 is for good
-                        self.seat.operated_ms = uptime_ms
-                        due_ms = uptime_ms + HELLO_DEADLINE_S * 1_000
-                    elif uptime_ms >= due_ms:
+                    if uptime_ms >= due_ms:
                         self.goodbye(CloseCode.HELLO_REQUIRED, f"no HELLO within {HELLO_DEADLINE_S} s")
                 else:
                     due_ms = self.seat.operated_ms + JOIN_DEADLINE_MS

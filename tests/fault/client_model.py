@@ -162,6 +162,7 @@ class ClientModel:
         for operation in self.queue.answered_already():
             with contextlib.suppress(*LOST):
                 if self._socket is not None:
+                    self.history.events.append(records.SentAgain(trio.current_time(), operation.seq))
                     await self._send(self._socket, operation)
 
     def die(self, *, with_server: bool = False) -> None:

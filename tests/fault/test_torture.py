@@ -38,6 +38,11 @@ def test_a_short_run_loses_nothing_and_does_nothing_twice() -> None:
     assert "violations: 0" in done.stdout
 
 
+def test_a_server_that_stood_still_past_its_lease_gives_nobody_an_old_state() -> None:
+    done = torture("--scenario", "frozen", "--seconds", "15", "--seed", "6")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.mutation
 @pytest.mark.parametrize("mutation", CAUGHT)
 def test_a_broken_promise_is_caught(mutation: str) -> None:

@@ -1,10 +1,12 @@
 """Names and leases of nodes, against a real PostgreSQL."""
 
+import math
+
 import pytest
 import trio
 
 from persistence import node_lease
-from persistence.errors import NodeNameTaken
+from persistence.errors import DatabaseUnavailable, NodeNameTaken
 from persistence.node_lease import LEASE_S, NodeLease
 from persistence.postgres import Database
 from persistence.records import FlushWatermark
@@ -15,6 +17,10 @@ _LIVE = "SELECT name, url, run, lease_until > now() FROM nodes ORDER BY name"
 
 def live(lease: NodeLease) -> bool:
     return lease.live
+
+
+def serving(lease: NodeLease) -> bool:
+    return lease.serving
 
 
 @pytest.fixture
@@ -88,6 +94,40 @@ async def test_a_successor_waits_for_the_connection_of_a_killed_process(
             while not live(successor):
                 await trio.lowlevel.checkpoint()
         nursery.cancel_scope.cancel()
+
+
+async def test_a_lease_that_ran_out_counts_again_once_it_is_known_who_was_claimed_meanwhile(
+    database: Database,
+    quick: None,  # noqa: ARG001 - patches
+) -> None:
+    looking, known = trio.Event(), trio.Event()
+    answers = [DatabaseUnavailable("away"), None]
+
+    async def look() -> None:
+        looking.set()
+        await known.wait()
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    lease = NodeLease(database, name="node-1", url="", on_lapse=look)
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lease.run)
+            assert serving(lease)
+            lease._live_until = -math.inf  # the process stood still for that long
+            await looking.wait()
+            assert await rows(database, "SELECT lease_until > now() FROM nodes") == [(True,)]
+            assert not live(lease)
+            assert not serving(lease)
+            looking = trio.Event()
+            known.set()
+            await looking.wait()  # what the database could not tell is asked again
+            assert not live(lease)
+            assert serving(lease), "nobody can claim while it does not answer, as far as this node can tell"
+            while not live(lease):
+                await trio.lowlevel.checkpoint()
+            assert answers == []
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_lost_connection_is_made_up_for(database: Database, quick: None) -> None:  # noqa: ARG001 - patches

@@ -8,7 +8,7 @@ import trio
 from persistence import player_store
 from persistence.postgres import Connection, Database
 from persistence.records import GrantKind, LoadedPlayer, OwnedElsewhere
-from tests.fakes.database_probe import add_node, rows
+from tests.fakes.database_probe import add_node, claimed_players, rows
 from tests.fakes.flushable_player import AT_MS
 
 
@@ -162,3 +162,13 @@ async def test_load_test_players_are_made_once_numbered_without_gaps_and_granted
         (2, 205),
     ]
     assert await rows(database, "SELECT count(*) FROM player_grants") == [(1_208,)]
+
+
+async def test_epochs_tell_who_was_claimed_since(database: Database) -> None:
+    first, second = await claimed_players(database, 2)
+    [(public_id,)] = await rows(database, "SELECT public_id FROM players WHERE id = $1", second.player_id)
+    await player_store.claim_and_load(database, [public_id], node="node-1")
+    assert await player_store.owner_epochs(database, [first.player_id, second.player_id, 10**9]) == {
+        first.player_id: first.owner_epoch,
+        second.player_id: second.owner_epoch + 1,
+    }

@@ -1,6 +1,7 @@
 """The one task for all deadlines."""
 
 import trio
+import trio.testing
 from structlog.testing import capture_logs
 from trio.testing import MockClock
 
@@ -88,3 +89,23 @@ async def test_it_beats_by_itself(autojump_clock: MockClock) -> None:
         await trio.sleep(0.4)
         nursery.cancel_scope.cancel()
     assert lone.end() == (4500, 4500)
+
+
+async def test_what_came_while_the_server_stood_still_is_read_before_deadlines_are_judged(
+    autojump_clock: MockClock,
+) -> None:
+    lone = LoneSession()
+    clock = TrioTimeClock(autojump_clock, lone.clock.now_ms())
+    heartbeat = Heartbeat(clock)
+    lone.session.due_ms = 0
+    heartbeat.watch(lone.session, clock.uptime_ms() + 5_000)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(heartbeat.run)
+        await trio.testing.wait_all_tasks_blocked()
+        autojump_clock.jump(5.2)
+        await trio.testing.wait_all_tasks_blocked()
+        assert lone.end() == (None, None)
+        lone.greet()  # it had been waiting in the socket
+        await trio.sleep(1)
+        assert lone.end() == (None, None)
+        nursery.cancel_scope.cancel()

@@ -67,3 +67,17 @@ async def test_a_token_is_checked_without_waiting(autojump_clock: object) -> Non
         [welcome] = lone.take()
         assert welcome[2]["session"] == str(UUID(int=5))
         nursery.cancel_scope.cancel()
+
+
+async def test_nobody_is_let_in_while_another_node_may_have_the_players() -> None:
+    lone = LoneSession()
+    serving = False
+    async with trio.open_nursery() as nursery:
+        accounts = FailingAccounts(lone, RuntimeError("not to be asked"))
+        players = build_registry(lone.database, lone.clock)
+        door = LoginDoor(accounts, players, nursery, serving=lambda: serving)
+        lone.shared.door.greet = door.greet  # type: ignore[method-assign]  # a real door instead of the held one
+        lone.greet(token=None, init_data="x")
+        await wait_all_tasks_blocked()
+    assert lone.end() == (4009, 4009)
+    assert players.statistics().loading == 0
