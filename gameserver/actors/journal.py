@@ -58,6 +58,7 @@ class Journal:
     __slots__ = (
         "_answers",
         "_effects",
+        "_entered",
         "_grants",
         "_limits",
         "_owner_epoch",
@@ -79,6 +80,7 @@ class Journal:
         self._grants: list[int] = []
         self._effects: list[Effect] = []
         self._answers: list[PendingAnswer] = []
+        self._entered = False  # into any of these lists since the last take
         self._tap_postings = 0
         self._posted_mpt = state.balance_mpt - state.unposted_mpt
         self._rewarded_level = state.level
@@ -127,6 +129,7 @@ class Journal:
             credited_mpt: the tokens it has brought; they are posted under its key.
             now_ms: the present.
         """
+        self._entered = True
         self._grants.append(grant.id)
         if credited_mpt:
             counter = Account.ESCROW if grant.kind in FROM_ESCROW else Account.MINT
@@ -154,6 +157,7 @@ class Journal:
 
     def give(self, grant: GrantGiven) -> None:
         """Owe another player something; he gets it once this is committed."""
+        self._entered = True
         self._effects.append(grant)
 
     def limits_of(self, now_ms: int) -> DailyLimits:
@@ -166,10 +170,12 @@ class Journal:
     def use(self, limits: DailyLimits, **used: int) -> None:
         """Note what has been used up: `limits` with the counts in `used`."""
         self._limits = replace(limits, **used)
+        self._entered = True
         self._effects.append(self._limits)  # beside older ones until `take`: `rewind` goes by the number of entries
 
     def answers(self, answer: PendingAnswer) -> None:
         """An operation is answered once this is committed."""
+        self._entered = True
         self._answers.append(answer)
 
     def settle(self, state: PlayerState, now_ms: int) -> None:
@@ -190,8 +196,7 @@ class Journal:
             release: the actor is leaving: post everything and give the player up.
         """
         stretch = self._stretch
-        entered = self._postings or self._grants or self._answers or self._effects
-        if not (release or entered or stretch.owes_ledger(state)):
+        if not (release or self._entered or stretch.owes_ledger(state)):
             return stretch.close_if_changed(state)
         now_ms = clock.now_ms()
         if release or state.last_tap_at_ms >= stretch.post_at_ms:
@@ -208,6 +213,7 @@ class Journal:
             tuple([effect for effect in self._effects if self._stands(effect)]),
         )
         self._postings, self._grants, self._answers, self._effects = [], [], [], []
+        self._entered = False
         return writes
 
     def _stands(self, effect: Effect) -> bool:
@@ -222,4 +228,5 @@ class Journal:
 
     def _post(self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int, counter: Account = Account.MINT) -> None:
         self._posted_mpt += amount_mpt
+        self._entered = True
         self._postings.append(LedgerPosting(key, kind, counter, amount_mpt, self._posted_mpt, at_ms))
