@@ -100,13 +100,14 @@ async def test_a_lease_that_ran_out_counts_again_once_it_is_known_who_was_claime
     database: Database,
     quick: None,  # noqa: ARG001 - patches
 ) -> None:
-    looking, known = trio.Event(), trio.Event()
-    answers = [DatabaseUnavailable("away"), None]
+    looks = [(trio.Event(), trio.Event(), DatabaseUnavailable("away")), (trio.Event(), trio.Event(), None)]
+    (looking, told, _), (looking_again, told_again, _) = looks
 
     async def look() -> None:
-        looking.set()
-        await known.wait()
-        if (error := answers.pop(0)) is not None:
+        asked, answered, error = looks.pop(0)
+        asked.set()
+        await answered.wait()
+        if error is not None:
             raise error
 
     lease = NodeLease(database, name="node-1", url="", on_lapse=look)
@@ -119,14 +120,14 @@ async def test_a_lease_that_ran_out_counts_again_once_it_is_known_who_was_claime
             assert await rows(database, "SELECT lease_until > now() FROM nodes") == [(True,)]
             assert not live(lease)
             assert not serving(lease)
-            looking = trio.Event()
-            known.set()
-            await looking.wait()  # what the database could not tell is asked again
+            told.set()
+            await looking_again.wait()  # what the database could not tell is asked again
             assert not live(lease)
             assert serving(lease), "nobody can claim while it does not answer, as far as this node can tell"
+            told_again.set()
             while not live(lease):
                 await trio.lowlevel.checkpoint()
-            assert answers == []
+            assert looks == []
             nursery.cancel_scope.cancel()
 
 
