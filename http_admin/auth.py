@@ -4,15 +4,12 @@ from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Response
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
 
-from gameserver.errors import Unauthenticated
 from gameserver.identity.accounts import Accounts, Login
 from gameserver.identity.tokens import AccessClaims
+from http_admin.bearer import bearer_claims
 from http_admin.problems import documented
-
-bearer = HTTPBearer(auto_error=False, description="the access token")
 
 
 class _Body(BaseModel):
@@ -63,13 +60,7 @@ def auth_routes(accounts: Accounts, *, is_dev: bool) -> APIRouter:
     """
     routes = APIRouter(prefix="/auth", tags=["login"])
     Client = Annotated[str, Header(alias="user-agent", include_in_schema=False)]  # noqa: N806 - a type
-
-    def bearer_claims(
-        credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)],
-    ) -> AccessClaims:
-        if credentials is None:
-            raise Unauthenticated("send the access token as Authorization: Bearer")
-        return accounts.verify(credentials.credentials)
+    Claims = Annotated[AccessClaims, Depends(bearer_claims(accounts))]  # noqa: N806 - a type
 
     def logged_in(login: Login) -> LoggedIn:
         return LoggedIn(
@@ -87,12 +78,12 @@ def auth_routes(accounts: Accounts, *, is_dev: bool) -> APIRouter:
         return logged_in(await accounts.refresh(body.refresh))
 
     @routes.get("/verify", responses=documented(401))
-    async def verify(claims: Annotated[AccessClaims, Depends(bearer_claims)]) -> Verified:
+    async def verify(claims: Claims) -> Verified:
         """Say whose the access token is."""
         return Verified(player=claims.player, session=claims.session, expires_at_ms=claims.expires_at_s * 1_000)
 
     @routes.post("/logout", status_code=204, response_class=Response, responses=documented(401, 503))
-    async def logout(claims: Annotated[AccessClaims, Depends(bearer_claims)]) -> None:
+    async def logout(claims: Claims) -> None:
         """End the login session: its refresh token is worth nothing any more."""
         await accounts.logout(claims.session)
 

@@ -1,0 +1,31 @@
+"""Who asks: the access token of `Authorization: Bearer`, for every endpoint that belongs to somebody."""
+
+from collections.abc import Callable
+from typing import Annotated, TypeAlias
+
+from fastapi import Depends
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from gameserver.errors import Unauthenticated
+from gameserver.identity.accounts import Accounts
+from gameserver.identity.tokens import AccessClaims
+
+_bearer = HTTPBearer(auto_error=False, description="the access token")
+_Credentials: TypeAlias = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+
+
+def bearer_claims(accounts: Accounts) -> Callable[[_Credentials], AccessClaims]:
+    """A FastAPI dependency that gives what the token says.
+
+    Args:
+        accounts: verifies it.
+
+    The dependency raises `Unauthenticated` where there is no token or it does not verify.
+    """
+
+    def claims(credentials: _Credentials) -> AccessClaims:
+        if credentials is None:
+            raise Unauthenticated("send the access token as Authorization: Bearer")
+        return accounts.verify(credentials.credentials)
+
+    return claims
