@@ -17,7 +17,6 @@ import trio
 from hypercorn.typing import Framework
 
 from gameserver.actors.habitat import Habitat
-from gameserver.actors.messages import Grant
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.player_loader import PlayerLoader
 from gameserver.actors.registry import Registry
@@ -37,7 +36,11 @@ from gameserver.errors import OperatorError, first_of
 from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
 from gameserver.garbage import Garbage
 from gameserver.identity.accounts import Accounts
-from gameserver.identity.tokens import TokenIssuer
+from gameserver.identity.barred import Barred
+from gameserver.identity.last_seen import LastSeen
+from gameserver.identity.sessions import Sessions
+from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
+from gameserver.listening import deliver_grants, follow_barred
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
 from gameserver.schema import located
@@ -50,17 +53,17 @@ from http_admin.app import Services, create_app
 from persistence import economy_store, player_store, schedule_store
 from persistence.account_store import AccountStore
 from persistence.embedded import Embedded
-from persistence.errors import DatabaseUnavailable, PersistenceError, SetupFailed
+from persistence.errors import PersistenceError, SetupFailed
 from persistence.flush_sink import NullSink, PostgresSink
 from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
 from persistence.schedule_store import Fired, Job
+from persistence.session_store import SessionStore
 from persistence.write_behind import WriteBehind
 
 LOOPBACK = "127.0.0.1"
 LANES = 4  #: flush transactions that may be in flight at once
-GRANT_RETRY_S = 2.0  #: between two tries to read grants while the database is away
 DATABASE_CHECK_S = 1.0  #: between two looks whether the embedded PostgreSQL still runs
 HTTP_GRACE_S = 2.0  #: for requests that are being answered when the server stops
 
@@ -189,6 +192,9 @@ class Node:
             directory=player_store.PlayerDirectory(database),
             dropped=self._players.discard,
         )
+        self._barred = Barred(self._clock, token_ms=1_000 * TOKEN_LIFE_S)
+        self._sessions = SessionStore(database)
+        self._last_seen = LastSeen(self._sessions, self._clock)
         self._accounts = Accounts(
             AccountStore(database),
             TokenIssuer(keys),
@@ -196,6 +202,7 @@ class Node:
             bot_tokens=settings.bot_tokens,
             max_age_s=settings.initdata_max_age_s,
             dev=settings.is_dev,
+            barred=self._barred,
         )
 
     def socket_url(self, asked_host: str) -> str:
@@ -253,7 +260,7 @@ class Node:
     async def _start(self, stop: StopRequest, services: trio.Nursery, outermost: trio.Nursery) -> Listener | None:
         """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
         heartbeat = Heartbeat(self._clock)
-        door = LoginDoor(self._accounts, self._players, services, serving=lambda: self._lease.serving)
+        door = LoginDoor(self._accounts, self._players, services, self._last_seen, serving=lambda: self._lease.serving)
         shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters())
         listener = Listener(
             shared,
@@ -270,8 +277,11 @@ class Node:
             await services.start(self._players.run)
             await self._run_due(self._clock.now_ms(), jobs=(schedule_store.PARTITIONS,))
             await services.start(self._keep_emission)
+            judge = functools.partial(listener.judge, self._barred.refusal)
+            await services.start(follow_barred, self._database, self._barred, judge)
+            services.start_soon(self._last_seen.run)
             services.start_soon(functools.partial(keep_calendar, self._run_due, clock=self._clock))
-            services.start_soon(self._deliver_grants)
+            services.start_soon(functools.partial(deliver_grants, self._database, self._players, node=self._name))
             services.start_soon(self._stop_when_lease_is_lost, stop)
             services.start_soon(heartbeat.run)
             await services.start(self._garbage.run)  # last but one: what the start leaves behind stays
@@ -325,35 +335,13 @@ class Node:
     async def _run_due(self, now_ms: int, *, jobs: Sequence[Job] = schedule_store.JOBS) -> Sequence[Fired]:
         return await schedule_store.run_due(self._database, now_ms, launch=self._settings.launch_date, jobs=jobs)
 
-    async def _deliver_grants(self) -> None:
-        """Tell actors in memory what has been granted to them since they were loaded."""
-        noticed = trio.Event()
-
-        def notice() -> None:
-            noticed.set()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._database.listen, "player_grants", notice)
-            while True:
-                await noticed.wait()
-                noticed = trio.Event()
-                try:
-                    found = await player_store.unapplied_grants(self._database, node=self._name)
-                except DatabaseUnavailable:
-                    await trio.sleep(GRANT_RETRY_S)
-                    noticed.set()
-                    continue
-                for public_id, grants in found.items():
-                    if self._players.active(public_id) is not None:
-                        for grant in grants:
-                            self._players.deliver(public_id, Grant(grant))
-
     async def _serve_http(self, closing: trio.Event, *, task_status: trio.TaskStatus[trio.Event]) -> None:
         """Answer HTTP until `closing`; what it reports as started is set when the last answer is out."""
         closed = trio.Event()
         task_status.started(closed)
         services = Services(
             accounts=self._accounts,
+            sessions=Sessions(self._sessions, self._clock),
             metrics=self._metrics,
             socket_url=self.socket_url,
             is_dev=self._settings.is_dev,

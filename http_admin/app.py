@@ -14,11 +14,13 @@ from starlette.types import ASGIApp, Scope
 
 from gameserver import __version__
 from gameserver.identity.accounts import Accounts
+from gameserver.identity.sessions import Sessions
 from gameserver.metrics import Metrics
 from http_admin import problems
 from http_admin.auth import auth_routes
 from http_admin.guards import Guards
 from http_admin.health import health_routes
+from http_admin.sessions import session_routes
 
 PAGES: Final = Path(__file__).with_name("miniapp")
 
@@ -29,6 +31,7 @@ class Services:
 
     Args:
         accounts: logins.
+        sessions: what players do with theirs.
         metrics: what is measured.
         socket_url: where players' sockets go, given the host name the browser asked for.
         is_dev: whether the dev login exists.
@@ -37,6 +40,7 @@ class Services:
     """
 
     accounts: Accounts
+    sessions: Sessions
     metrics: Metrics
     socket_url: Callable[[str], str]
     is_dev: bool
@@ -63,6 +67,7 @@ def create_app(services: Services) -> ASGIApp:
     )
     problems.install(app)
     app.include_router(auth_routes(services.accounts, is_dev=services.is_dev))
+    app.include_router(session_routes(services.accounts, services.sessions))
     app.include_router(health_routes(services.metrics, ready=services.ready, degraded=services.degraded))
 
     @app.get("/config.json", tags=["page"])

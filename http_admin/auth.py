@@ -67,29 +67,29 @@ def auth_routes(accounts: Accounts, *, is_dev: bool) -> APIRouter:
             access=login.access, refresh=login.refresh, expires_in_s=login.expires_in_s, player=login.public_id
         )
 
-    @routes.post("/login", responses=documented(401, 413, 422, 503))
+    @routes.post("/login", responses=documented(401, 403, 413, 422, 503))
     async def login(body: TelegramLogin, user_agent: Client = "") -> LoggedIn:
         """Log in with Telegram's initData; the first time this makes the player."""
         return logged_in(await accounts.login_telegram(body.init_data, user_agent))
 
-    @routes.post("/refresh", responses=documented(401, 413, 422, 503))
+    @routes.post("/refresh", responses=documented(401, 403, 413, 422, 503))
     async def refresh(body: RefreshLogin) -> LoggedIn:
         """Exchange a refresh token; using one twice ends its session."""
         return logged_in(await accounts.refresh(body.refresh))
 
-    @routes.get("/verify", responses=documented(401))
+    @routes.get("/verify", responses=documented(401, 403))
     async def verify(claims: Claims) -> Verified:
         """Say whose the access token is."""
         return Verified(player=claims.player, session=claims.session, expires_at_ms=claims.expires_at_s * 1_000)
 
-    @routes.post("/logout", status_code=204, response_class=Response, responses=documented(401, 503))
+    @routes.post("/logout", status_code=204, response_class=Response, responses=documented(401, 403, 503))
     async def logout(claims: Claims) -> None:
         """End the login session: its refresh token is worth nothing any more."""
         await accounts.logout(claims.session)
 
     if is_dev:
 
-        @routes.post("/dev", responses=documented(413, 422, 503))
+        @routes.post("/dev", responses=documented(403, 413, 422, 503))
         async def dev(body: DevLogin, user_agent: Client = "") -> LoggedIn:
             """Log in by name, without Telegram. Exists in dev only."""
             return logged_in(await accounts.login_dev(body.name, user_agent))

@@ -1,7 +1,8 @@
-"""What happens to an account as a whole: moved to another Telegram account, recovered with a code, erased.
+"""What happens to an account as a whole: moved to another Telegram account, recovered with a code, banned, erased.
 
-The functions of the database do it (revision 0004): they raise the player's epoch first, so that a node which has the
-player in memory writes nothing any more, note it in the security log, and in the operators' audit log who did it.
+The functions of the database do it (revisions 0004, 0008), note it in the security log, and in the operators' audit
+log who did it. Where the player becomes another's or nobody's they raise its epoch first, so that a node which has it
+in memory writes nothing any more.
 """
 
 import hashlib
@@ -120,6 +121,47 @@ async def redeem_recovery_code(database: Database, code: str, telegram_id: int, 
     if account is None:
         raise SetupFailed("This recovery code is unknown, used or expired; issue a new one.")
     return account
+
+
+async def ban_account(
+    database: Database, player: UUID, *, days: int | None, reason: str, now_ms: int, actor: str
+) -> None:
+    """Keep a player from playing; sockets that are open are closed at once, on whichever node.
+
+    Args:
+        database: where.
+        player: public id.
+        days: for how long; None = for good.
+        reason: why, for operators; 1 … 500 characters.
+        now_ms: the present.
+        actor: who does it, for the audit log.
+
+    Raises:
+        SetupFailed: there is no such player.
+        DatabaseUnavailable: nothing was done; try again.
+    """
+    now = _time(now_ms)
+    until = "infinity" if days is None else (now + timedelta(days=days)).isoformat()
+    sql = "SELECT set_ban($1, $2::text::timestamptz, $3, $4, $5)"
+    if not await _ask(database, sql, player, until, reason, now, actor):
+        raise _unknown(player)
+
+
+async def lift_ban(database: Database, player: UUID, *, now_ms: int, actor: str) -> None:
+    """Let a banned player play again.
+
+    Args:
+        database: where.
+        player: public id.
+        now_ms: the present.
+        actor: who does it, for the audit log.
+
+    Raises:
+        SetupFailed: there is no such player.
+        DatabaseUnavailable: nothing was done; try again.
+    """
+    if not await _ask(database, "SELECT set_ban($1, NULL, NULL, $2, $3)", player, _time(now_ms), actor):
+        raise _unknown(player)
 
 
 async def _ask(database: Database, sql: str, *args: object) -> Any:

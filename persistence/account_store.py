@@ -12,17 +12,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from persistence.postgres import Connection, Database, Row
-
-
-@dataclass(frozen=True, slots=True)
-class NewSession:
-    """A login to be recorded."""
-
-    id: UUID
-    refresh_hash: bytes  #: hash of the refresh token, 32 bytes; the token itself is never stored
-    expires_at_ms: int  #: when the refresh token ends
-    client: str  #: what the client calls itself
-    created_at_ms: int
+from persistence.session_store import NewSession, open_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +42,6 @@ _REGISTER = """
     CROSS JOIN (SELECT coalesce(max(join_seq), 0) AS join_seq FROM players) AS last
     ORDER BY new.position
     RETURNING id, public_id, display_name
-"""
-_INSERT_SESSION = """
-    INSERT INTO player_sessions (id, player_id, refresh_hash, client, created_at, expires_at)
-    VALUES ($1, $2, $3, $4, time_from_ms($5), time_from_ms($6))
 """
 _ROTATE = """
     SELECT player_id, public_id, session_id, display_name
@@ -127,7 +113,7 @@ class AccountStore:
         return await self._database.transaction(_rotate, old_hash, new_hash, now_ms, now_ms + 1000 * refresh_ttl_s)
 
     async def end_session(self, session_id: UUID) -> None:
-        """End a session; one that has ended already stays as it is, an unknown one is no error."""
+        """End a session at its own wish; one that has ended already stays as it is, an unknown one is no error."""
         await self._database.transaction(_end_session, session_id)
 
 
@@ -159,11 +145,7 @@ async def _login(
         )
     elif newcomer.premium not in (None, player["premium"]):
         await connection.execute("UPDATE players SET premium = $2 WHERE id = $1", player["id"], newcomer.premium)
-    await connection.execute(
-        _INSERT_SESSION,
-        *(session.id, player["id"], session.refresh_hash, session.client),
-        *(session.created_at_ms, session.expires_at_ms),
-    )
+    await open_session(connection, player["id"], session)
     return AccountRow(player["id"], player["public_id"], session.id, player["display_name"], created)
 
 

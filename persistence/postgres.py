@@ -142,7 +142,7 @@ class DedicatedConnection:
         """Run `work(connection, *args)` without a transaction round it; each of its statements is its own."""
         return await self._database.cross(self._run, work, args)
 
-    async def listen(self, channel: str, on_notice: Callable[[], None], on_lost: Callable[[], None]) -> None:
+    async def listen(self, channel: str, on_notice: Callable[[str], None], on_lost: Callable[[], None]) -> None:
         """LISTEN on this connection; from then on the callbacks are called as things happen."""
         await self._database.cross(self._listen, channel, on_notice, on_lost)
 
@@ -196,11 +196,11 @@ class DedicatedConnection:
                 return
         await _end(raw)
 
-    async def _listen(self, channel: str, on_notice: Callable[[], None], on_lost: Callable[[], None]) -> None:
+    async def _listen(self, channel: str, on_notice: Callable[[str], None], on_lost: Callable[[], None]) -> None:
         raw = await self._connected()
         raw.add_termination_listener(lambda _connection: on_lost())
         try:
-            await raw.add_listener(channel, lambda *_: on_notice())
+            await raw.add_listener(channel, lambda *notice: on_notice(notice[-1]))
         except _DRIVER_ERRORS as error:
             raise _translated(error, raw) from error
 
@@ -276,14 +276,14 @@ class Database:
     async def listen(
         self,
         channel: str,
-        on_notice: Callable[[], None],
+        on_notice: Callable[[str], None],
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Call `on_notice()` at each NOTIFY on `channel`, for ever; to be started in a nursery.
+        """Call `on_notice(payload)` at each NOTIFY on `channel`, for ever; to be started in a nursery.
 
-        It is also called after every (re)connect, for what was notified while nobody listened; calls may be spurious.
-        It must not raise. While the database is away, connecting is tried again and again.
+        It is also called after every (re)connect, with "", for what was notified while nobody listened. It must not
+        raise. While the database is away, connecting is tried again and again.
         """
         started = False
         while True:
@@ -291,7 +291,7 @@ class Database:
             try:
                 async with self.dedicated(f"listen {channel}") as connection:
                     await connection.listen(channel, on_notice, lost.set)
-                    on_notice()
+                    on_notice("")
                     if not started:
                         started = True
                         task_status.started()

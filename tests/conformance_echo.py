@@ -122,7 +122,8 @@ class EchoServer:
             await nursery.start(transport.run, sockets)
             task_status.started()
 
-    def _open(self, outbox: Outbox, abort: Callable[[], None]) -> EchoSession:
+    def _open(self, outbox: Outbox, abort: Callable[[], None], address: str) -> EchoSession:
+        del address
         self.connections += 1
         return EchoSession(self.sessions, outbox, abort)
 

@@ -112,8 +112,8 @@ async def _main(per_s: float, size_bytes: int) -> None:
     heartbeat = Heartbeat(clock)
     sessions: set[ListeningSession] = set()
 
-    def open_session(outbox: Outbox, abort: Callable[[], None]) -> SocketSession:
-        del abort
+    def open_session(outbox: Outbox, abort: Callable[[], None], address: str) -> SocketSession:
+        del abort, address
         session = ListeningSession(outbox, clock)
         sessions.add(session)
         return session

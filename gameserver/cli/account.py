@@ -12,11 +12,14 @@ from gameserver.clock import SystemClock
 from gameserver.errors import OperatorError
 from gameserver.settings import load_settings
 
-account = typer.Typer(help="A player's account: move, recover, erase.", no_args_is_help=True)
+account = typer.Typer(help="A player's account: move, recover, ban, erase.", no_args_is_help=True)
 app.add_typer(account, name="account")
 
 Player = Annotated[UUID, typer.Argument(help="The player's public id (`gameserver report players`).")]
 TelegramId = Annotated[int, typer.Argument(min=1, help="Telegram's id of the account to move to.")]
+
+
+MAX_REASON_CHARS = 500
 
 
 def _operator() -> str:
@@ -60,6 +63,37 @@ def redeem(code: Annotated[str, typer.Argument(help="From `recovery-code`.")], t
     now_ms = SystemClock().now_ms()
     use = functools.partial(redeem_recovery_code, code=code, telegram_id=telegram_id, now_ms=now_ms, actor=_operator())
     say(f"moved: {with_game(load_settings(), use)} now belongs to Telegram account {telegram_id}")
+
+
+@account.command("ban")
+@refusing
+def ban(
+    player: Player,
+    reason: Annotated[str, typer.Option(help="Why, for other operators.")],
+    days: Annotated[int | None, typer.Option(min=1, max=36_500, help="For how long; for good, if left out.")] = None,
+) -> None:
+    """Keep a player from playing; open sockets are closed at once, on every node."""
+    from gameserver.schema import with_game
+    from persistence.account_changes import ban_account
+
+    if not 1 <= len(reason) <= MAX_REASON_CHARS:
+        raise OperatorError(f"the reason of a ban has 1 to {MAX_REASON_CHARS} characters.")
+    now_ms = SystemClock().now_ms()
+    act = functools.partial(ban_account, player=player, days=days, reason=reason, now_ms=now_ms, actor=_operator())
+    with_game(load_settings(), act)
+    say(f"banned: {player}{'' if days is None else f' for {days} days'}")
+
+
+@account.command("unban")
+@refusing
+def unban(player: Player) -> None:
+    """Let a banned player play again."""
+    from gameserver.schema import with_game
+    from persistence.account_changes import lift_ban
+
+    now_ms = SystemClock().now_ms()
+    with_game(load_settings(), functools.partial(lift_ban, player=player, now_ms=now_ms, actor=_operator()))
+    say(f"let in again: {player}")
 
 
 @account.command("erase")

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from gameserver.actors.player_loader import Moved
 from gameserver.errors import Unauthenticated, WireError
+from gameserver.identity.barred import Banned
 from gameserver.wire.ops import CloseCode
 
 #: When to come back at the earliest, where that is not at once; full jitter comes on top.
@@ -33,10 +34,12 @@ def farewell(
     return Farewell(code, reason, reconnect_after_ms, url)
 
 
-def farewell_to_unattached(error: WireError) -> Farewell:
-    """The words for a HELLO that does not lead to its player."""
+def farewell_to_refused(error: WireError) -> Farewell:
+    """The words for a HELLO that does not lead to its player, and for a player who may not go on."""
     if isinstance(error, Moved):
         return farewell(CloseCode.MOVED, error.message, url=error.url or None)
+    if isinstance(error, Banned):
+        return farewell(CloseCode.BANNED, error.message)
     if isinstance(error, Unauthenticated) and error.expired:
         return farewell(CloseCode.TOKEN_EXPIRED, error.message)
     if error.retry_after_ms:

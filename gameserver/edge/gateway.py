@@ -190,7 +190,12 @@ class GatewayTransport:
             return
         admission.opened()
         try:
-            self._gateway.adopt(client.detach(), self._host.open_session, peer, handshake.surplus)
+            self._gateway.adopt(
+                client.detach(),
+                lambda outbox, abort: self._host.open_session(outbox, abort, peer),
+                peer,
+                handshake.surplus,
+            )
         except Exception as error:  # noqa: BLE001 - one connection's bug must not reach the others
             admission.release(peer, opened=True)
             self._host.failed(error)

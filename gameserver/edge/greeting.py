@@ -1,5 +1,7 @@
 """WELCOME: what a session is told when it has its player."""
 
+from uuid import UUID
+
 from gameserver.actors.messages import Welcomed
 from gameserver.wire.codec import encode
 from gameserver.wire.messages import Limits, Welcome, WelcomeBody
@@ -15,18 +17,18 @@ LIMITS = Limits(
 )
 
 
-def welcome_frame(welcomed: Welcomed, *, session_id: str, tokens: tuple[str, str] | None, now_ms: int) -> bytes:
+def welcome_frame(welcomed: Welcomed, *, login: UUID, tokens: tuple[str, str] | None, now_ms: int) -> bytes:
     """The encoded frame.
 
     Args:
         welcomed: what the player's actor says.
-        session_id: the login session.
+        login: the login session.
         tokens: new (access, refresh) after a login by init_data.
         now_ms: the present.
     """
     access, refresh = tokens or (None, None)
     body = WelcomeBody(
-        session=session_id,
+        session=str(login),
         player=str(welcomed.public_id),
         applied_seq=welcomed.applied_seq,
         durable_seq=welcomed.durable_seq,

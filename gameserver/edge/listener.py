@@ -10,6 +10,7 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from uuid import UUID
 
 import trio
 
@@ -21,7 +22,7 @@ from gameserver.edge.surroundings import Surroundings
 from gameserver.edge.terms import SocketSession, player_terms
 from gameserver.edge.transport import Host
 from gameserver.edge.transports import make_transport
-from gameserver.errors import OperatorError
+from gameserver.errors import OperatorError, WireError
 from gameserver.logs import get_logger
 from gameserver.settings import TransportKind
 from gameserver.wire.ops import CloseCode
@@ -117,6 +118,11 @@ class Listener:
         """
         await self._transport.run(sockets, task_status=task_status)
 
+    def judge(self, refusal: Callable[[UUID, UUID], WireError | None]) -> None:
+        """End every session for which `refusal(player, login)` has a reason."""
+        for session in tuple(self._sessions):
+            session.judge(refusal)
+
     async def drain(self) -> None:
         """Take no more connections, tell every session to reconnect elsewhere or later, wait until all are gone."""
         self._draining = True
@@ -134,8 +140,8 @@ class Listener:
 
     # What the transport asks of it
 
-    def _open(self, outbox: Outbox, abort: Callable[[], None]) -> Session:
-        session = Session(self._shared, outbox, abort)
+    def _open(self, outbox: Outbox, abort: Callable[[], None], address: str) -> Session:
+        session = Session(self._shared, outbox, abort, address)
         self._connections += 1
         self._sessions.add(session)
         if self._draining:  # it was shaking hands when the drain began

@@ -14,6 +14,8 @@ from gameserver.actors.registry import Registry
 from gameserver.edge.surroundings import Greeted
 from gameserver.errors import Unavailable, WireError
 from gameserver.identity.accounts import Accounts
+from gameserver.identity.last_seen import LastSeen
+from gameserver.identity.visitor import Visitor
 from gameserver.logs import get_logger
 from gameserver.wire.messages import Hello
 from persistence.errors import DatabaseUnavailable
@@ -30,6 +32,7 @@ class LoginDoor:
         accounts: checks credentials.
         players: where the players' actors are.
         nursery: logins by init_data run in it.
+        last_seen: told which logins come.
         serving: whether what this node has in memory may be given to who comes; else another node may have it by now.
     """
 
@@ -38,6 +41,7 @@ class LoginDoor:
         accounts: Accounts,
         players: Registry[UUID, PlayerActor],
         nursery: trio.Nursery,
+        last_seen: LastSeen,
         *,
         serving: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -45,6 +49,7 @@ class LoginDoor:
         self._accounts = accounts
         self._players = players
         self._nursery = nursery
+        self._last_seen = last_seen
 
     def greet(self, session: Greeted, hello: Hello) -> None:
         """Check the credential, then have the session join its player or turn it away."""
@@ -59,14 +64,20 @@ class LoginDoor:
         except WireError as error:
             session.turned_away(error)
         else:
-            session.join(self._players.cell(claims.player), hello, str(claims.session), None)
+            self._let_in(session, hello, claims.player, claims.session, None)
+
+    def _let_in(
+        self, session: Greeted, hello: Hello, player: UUID, login: UUID, tokens: tuple[str, str] | None
+    ) -> None:
+        body = hello.body
+        self._last_seen.note(login, Visitor.of(client=body.client, device=body.device, address=session.address))
+        session.join(self._players.cell(player), hello, login, tokens)
 
     async def _log_in(self, session: Greeted, hello: Hello) -> None:
         assert hello.body.init_data is not None
         try:
             login = await self._accounts.login_telegram(hello.body.init_data, hello.body.client)
-            cell = self._players.cell(login.public_id)
-            session.join(cell, hello, str(login.session_id), (login.access, login.refresh))
+            self._let_in(session, hello, login.public_id, login.session_id, (login.access, login.refresh))
         except WireError as error:
             session.turned_away(error)
         except DatabaseUnavailable:

@@ -19,7 +19,7 @@ import trio_websocket
 import wsproto
 from wsproto.frame_protocol import CloseReason, FrameProtocol
 
-from gameserver.edge.terms import OpenSession, SocketSession, Terms, Upgrade
+from gameserver.edge.terms import SocketSession, Terms, Upgrade
 from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, MAX_REFUSALS, Host
 from gameserver.edge.upgrade import Refusal
 from gameserver.wire.ops import CloseCode
@@ -155,7 +155,7 @@ class PortableTransport:
             nonlocal opened
             opened = True
             host.admission.opened()
-            return host.open_session(outbox, abort)
+            return host.open_session(outbox, abort, peer)
 
         try:
             peer = _transport(stream).socket.getpeername()[0]
@@ -190,7 +190,13 @@ class Connection:
         refusal: decided beforehand: whatever is asked for, this is the answer.
     """
 
-    def __init__(self, stream: Stream, open_session: OpenSession, terms: Terms, refusal: Refusal | None = None) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        open_session: Callable[[Outbox, Callable[[], None]], SocketSession],
+        terms: Terms,
+        refusal: Refusal | None = None,
+    ) -> None:
         self.session: SocketSession | None = None
         self._stream = stream
         self._transport = _transport(stream)

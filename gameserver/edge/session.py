@@ -7,12 +7,13 @@ in the wire protocol, "Errors".
 """
 
 from collections.abc import Callable
+from uuid import UUID
 
 from gameserver.actors.actor import Cell
 from gameserver.actors.messages import Attach, Detach, Operate, Spoil, Taps, Welcomed
 from gameserver.actors.player import PlayerActor
 from gameserver.edge.dispatch import HANDLERS, LOOKUPS
-from gameserver.edge.farewell import Farewell, farewell, farewell_to_unattached
+from gameserver.edge.farewell import Farewell, farewell, farewell_to_refused
 from gameserver.edge.greeting import welcome_frame
 from gameserver.edge.lifecycle import TRANSITIONS, Happening, State
 from gameserver.edge.surroundings import Surroundings
@@ -51,6 +52,7 @@ class Session:
         shared: what all sessions of the node share.
         outbox: the transport's; what is to be written goes in, and the session sets its bounds.
         abort: tells the transport to drop the socket without another word.
+        address: the peer's, as `getpeername` writes it; "" = unknown.
     """
 
     __slots__ = (
@@ -59,20 +61,21 @@ class Session:
         "_ended_ms",
         "_greeted",
         "_pinged_ms",
-        "_session_id",
         "_shared",
         "_strikes",
         "_tokens",
         "_window",
+        "address",
         "due_ms",
         "far_due_ms",
         "lineage",
+        "login",
         "outbox",
         "seat",
         "state",
     )
 
-    def __init__(self, shared: Surroundings, outbox: Outbox, abort: Callable[[], None]) -> None:
+    def __init__(self, shared: Surroundings, outbox: Outbox, abort: Callable[[], None], address: str = "") -> None:
         uptime_ms = shared.clock.uptime_ms()
         outbox.bound(shared.clock, OUTBOX_MAX_FRAMES, OUTBOX_MAX_BYTES, OUTBOX_GRACE_S * 1_000)
         self._shared = shared
@@ -80,13 +83,12 @@ class Session:
         self.state = State.OPENING
         self.outbox = outbox
         self.seat = Seat(uptime_ms, shared.notices)
-        self.lineage = b""
+        self.address, self.lineage = address, b""
+        self.login: UUID | None = None  #: the login session, from the credential on
         self.due_ms = self.far_due_ms = 0  #: the earliest arranged tick and a later one; 0 = none. Kept by the watch.
         self._cell: Cell[PlayerActor] | None = None
-        self._greeted = False
-        self._session_id = ""
         self._tokens: tuple[str, str] | None = None
-        self._strikes = 0
+        self._greeted, self._strikes = False, 0
         self._window: SlidingWindow | None = None
         self._ended_ms = self._pinged_ms = 0
         shared.watch.watch(self, uptime_ms + HELLO_DEADLINE_S * 1_000)
@@ -152,18 +154,18 @@ class Session:
 
     # What the door and the actor tell it
 
-    def join(self, cell: Cell[PlayerActor], hello: Hello, session_id: str, tokens: tuple[str, str] | None) -> None:
+    def join(self, cell: Cell[PlayerActor], hello: Hello, login: UUID, tokens: tuple[str, str] | None) -> None:
         """The credential is good: attach to the player.
 
         Args:
             cell: the player's.
             hello: what the client said.
-            session_id: the login session.
+            login: the login session.
             tokens: new (access, refresh) for a login by init_data.
         """
         if self.state is State.OPENING:
             self._cell = cell
-            self._session_id = session_id
+            self.login = login
             self._tokens = tokens
             self.lineage = hello.body.lineage
             cell.deliver(Attach(self, hello.body.channels))
@@ -176,19 +178,25 @@ class Session:
     def welcome(self, welcomed: Welcomed) -> None:
         """The attachment succeeded."""
         assert self._cell is not None
+        assert self.login is not None
         self._move(Happening.WELCOMED)
         self.seat.take(welcomed.line, self._cell.gate, welcomed.actor, self)
         tokens, self._tokens = self._tokens, None
         now_ms = self._shared.clock.now_ms()
-        self._send(welcome_frame(welcomed, session_id=self._session_id, tokens=tokens, now_ms=now_ms))
+        self._send(welcome_frame(welcomed, login=self.login, tokens=tokens, now_ms=now_ms))
 
     def detached(self) -> None:
         """The attachment has ended."""
         self.seat.leave()
 
     def turned_away(self, error: WireError) -> None:
-        """There will be no attachment."""
-        self._say_goodbye(farewell_to_unattached(error))
+        """There will be no attachment, or no longer."""
+        self._say_goodbye(farewell_to_refused(error))
+
+    def judge(self, refusal: Callable[[UUID, UUID], WireError | None]) -> None:
+        """End the session if `refusal(player, login)` has a reason why it may not go on."""
+        if self._cell and self.login and (error := refusal(self._cell.key, self.login)):
+            self.turned_away(error)
 
     def tapped(self, frame: bytes, durable_seq: int) -> None:
         """Send an encoded TAPPED frame that tells `durable_seq`."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import Protocol
+from uuid import UUID
 
 from gameserver.actors.actor import Cell
 from gameserver.actors.player import PlayerActor
@@ -15,7 +16,9 @@ from hotpath.tap_path import Notices
 class Greeted(Protocol):
     """A session, as the door sees it."""
 
-    def join(self, cell: Cell[PlayerActor], hello: Hello, session_id: str, tokens: tuple[str, str] | None) -> None:
+    address: str  #: of its peer, "" = unknown
+
+    def join(self, cell: Cell[PlayerActor], hello: Hello, login: UUID, tokens: tuple[str, str] | None) -> None:
         """The credential is good: attach to the player."""
         ...
 

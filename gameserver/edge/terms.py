@@ -70,8 +70,9 @@ class SocketSession(Protocol):
         ...
 
 
-#: (outbox, abort) → session. `outbox`: the transport's; `abort`: drop the socket without another word.
-OpenSession = Callable[[Outbox, Callable[[], None]], SocketSession]
+#: (outbox, abort, address) → session. `outbox`: the transport's; `abort`: drop the socket without another word;
+#: `address`: the peer's, as `getpeername` writes it.
+OpenSession = Callable[[Outbox, Callable[[], None], str], SocketSession]
 
 
 def player_terms(allowed_origins: Collection[str]) -> Terms:

@@ -15,13 +15,15 @@ from uuid import UUID
 
 from gameserver.clock import Clock
 from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
+from gameserver.identity.barred import Barred
 from gameserver.identity.telegram import TelegramLogin, verify_init_data
 from gameserver.identity.tokens import AccessClaims, TokenIssuer
-from persistence.account_store import AccountRow, NewSession
+from gameserver.identity.visitor import Visitor, printable
+from persistence.account_store import AccountRow
+from persistence.session_store import NewSession
 
 REFRESH_TTL_S: Final = 7 * 86_400
 MAX_NAME_CHARS: Final = 64  #: of a display name
-MAX_CLIENT_CHARS: Final = 128  #: of what a client calls itself; the rest is cut off
 
 _REFRESH_TOKEN_BYTES: Final = 32
 _MAX_REFRESH_CHARS: Final = 128
@@ -76,6 +78,7 @@ class Accounts:
         bot_tokens: Telegram bot tokens that count: the current one, and the previous one during a rotation.
         max_age_s: how old an `initData` may be; 0 = no limit.
         dev: whether names alone may log in.
+        barred: who may not play although the token verifies.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Accounts:
         bot_tokens: Sequence[str],
         max_age_s: int,
         dev: bool,
+        barred: Barred,
     ) -> None:
         self._store = store
         self._issuer = issuer
@@ -94,6 +98,7 @@ class Accounts:
         self._bot_tokens = tuple(bot_tokens)
         self._max_age_s = max_age_s
         self._dev = dev
+        self._barred = barred
 
     async def login_telegram(self, init_data: str, client: str = "") -> Login:
         """Log in whoever opened the Mini App; the same `initData` within its age logs in the same player again.
@@ -124,7 +129,7 @@ class Accounts:
         """
         if not self._dev:
             raise Forbidden("login by name exists only with GAME_ENV=dev")
-        if not 1 <= len(name) <= MAX_NAME_CHARS or name != _printable(name):
+        if not 1 <= len(name) <= MAX_NAME_CHARS or name != printable(name):
             raise InvalidArgument(f"a name has 1 to {MAX_NAME_CHARS} printable characters and single spaces inside")
         refresh, session = _new_session(client, self._clock.now_ms())
         row = await self._store.login_by_dev_name(name, session)
@@ -154,14 +159,22 @@ class Accounts:
         await self._store.end_session(session_id)
 
     def verify(self, access_token: str) -> AccessClaims:
-        """Who shows this access token; looks nothing up.
+        """Who shows this access token; looks nothing up but who is barred.
 
         Raises:
-            Unauthenticated: it does not verify; `expired` if it once did.
+            Unauthenticated: it does not verify; `expired` if it once did. Or its login has ended.
+            Banned: the player is.
         """
-        return self._issuer.verify(access_token, self._clock.now_ms() // 1000)
+        claims = self._issuer.verify(access_token, self._clock.now_ms() // 1000)
+        self._judge(claims.player, claims.session)
+        return claims
+
+    def _judge(self, player: UUID, session: UUID) -> None:
+        if (error := self._barred.refusal(player, session)) is not None:
+            raise error
 
     def _login(self, row: AccountRow, refresh: str) -> Login:
+        self._judge(row.public_id, row.session_id)
         return Login(
             player_id=row.player_id,
             public_id=row.public_id,
@@ -176,18 +189,13 @@ class Accounts:
 
 def display_name(user: TelegramLogin) -> str:
     """The name others see: first and last name, else the user name; printable, at most 64 characters."""
-    full = _printable(f"{user.first_name} {user.last_name}")[:MAX_NAME_CHARS].rstrip()
-    return full or _printable(user.username)[:MAX_NAME_CHARS] or _NAMELESS
-
-
-def _printable(text: str) -> str:
-    """`text` without control, formatting and unassigned characters, its runs of white space made one space."""
-    return "".join(char for char in " ".join(text.split()) if char.isprintable()).strip()
+    full = printable(f"{user.first_name} {user.last_name}")[:MAX_NAME_CHARS].rstrip()
+    return full or printable(user.username)[:MAX_NAME_CHARS] or _NAMELESS
 
 
 def _new_session(client: str, now_ms: int) -> tuple[str, NewSession]:
     refresh = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
-    label = _printable(client)[:MAX_CLIENT_CHARS]
+    label = Visitor.of(client=client).client
     return refresh, NewSession(uuid.uuid4(), _hash(refresh), now_ms + REFRESH_TTL_S * 1000, label, now_ms)
 
 

@@ -21,6 +21,7 @@ ACCESS_TTL_S: Final = 900
 
 MAX_TOKEN_CHARS: Final = 2_048  #: ours have some 400
 MAX_CLOCK_SKEW_S: Final = 60  #: how far ahead of ours the clock of the node that signed may be
+TOKEN_LIFE_S: Final = ACCESS_TTL_S + MAX_CLOCK_SKEW_S  #: no token is good for longer than that after it was issued
 
 _ALGORITHM: Final = "HS256"
 _REQUIRED: Final = ["exp", "iat", "sub", "sid", "aud", "iss"]

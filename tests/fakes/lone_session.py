@@ -1,6 +1,7 @@
 """A session without a socket: its player is really there, its frames are read from its outbox."""
 
 from typing import Any
+from uuid import UUID
 
 from gameserver.actors.actor import Cell, Errand, Message, Phase
 from gameserver.actors.player import PlayerActor
@@ -15,6 +16,8 @@ from hotpath.tap_path import Gate
 from tests.fakes.game_client import ERROR, GOODBYE, HELLO, WELCOME, hello_map
 from tests.fakes.other_side import pack, unpack
 from tests.fakes.player_database import PlayerDatabase
+
+LOGIN = UUID(int=7)  #: the login session of who is let in
 
 
 class HeldDoor:
@@ -100,7 +103,7 @@ class LoneSession:
             self.activate()
         self.greet()
         session, hello = self.door.waiting.pop()
-        session.join(self.cell, hello, "login", None)
+        session.join(self.cell, hello, LOGIN, None)
         [welcome] = self.take()
         assert welcome[0] == WELCOME
         return self

@@ -21,11 +21,15 @@ from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
 from gameserver.edge.surroundings import Surroundings
 from gameserver.identity.accounts import Accounts
-from gameserver.identity.tokens import TokenIssuer
+from gameserver.identity.barred import Barred
+from gameserver.identity.last_seen import LastSeen
+from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
 from gameserver.settings import TransportKind
-from persistence.account_store import AccountRow, NewSession
+from persistence.account_store import AccountRow
 from persistence.records import LoadedPlayer
+from persistence.session_store import NewSession
 from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.memory_sessions import MemorySessions
 from tests.fakes.player_database import PlayerDatabase
 from tests.fakes.telegram import BOT_TOKEN
 
@@ -41,6 +45,7 @@ class LoopbackGame:
     database: PlayerDatabase
     players: Registry[UUID, PlayerActor]
     accounts: Accounts
+    barred: Barred
     issuer: TokenIssuer
     listener: Listener
     admission: Admission
@@ -101,16 +106,18 @@ async def loopback_game(
     descriptors = _descriptors()
     clock, database = ManualClock(), PlayerDatabase()
     issuer = TokenIssuer({"test": KEY})
+    barred = Barred(clock, token_ms=1_000 * TOKEN_LIFE_S)
     accounts = Accounts(
-        _RegisteringAccounts(database), issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=True
+        _RegisteringAccounts(database), issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=True, barred=barred
     )
     players = build_registry(database, clock)
+    sessions = MemorySessions()
     heartbeat = Heartbeat(clock)
     async with trio.open_nursery() as nursery:
         await nursery.start(players.run)
         nursery.start_soon(heartbeat.run)
         counters = Counters()
-        door = LoginDoor(accounts, players, nursery)
+        door = LoginDoor(accounts, players, nursery, LastSeen(sessions, clock))
         admission = admission or Admission(10_000, 0, 0, exempt_loopback=True, now_s=trio.current_time)
         listener = Listener(
             Surroundings(clock, door, heartbeat, heartbeat.notices, counters),
@@ -122,7 +129,7 @@ async def loopback_game(
         sockets = await open_port("127.0.0.1", 0, "GAME_PORT")
         port: int = sockets[0].socket.getsockname()[1]
         await nursery.start(listener.run, sockets)
-        yield LoopbackGame(clock, database, players, accounts, issuer, listener, admission, counters, port)
+        yield LoopbackGame(clock, database, players, accounts, barred, issuer, listener, admission, counters, port)
         with trio.fail_after(10):
             await listener.drain()
             await players.passivate_all()

@@ -4,7 +4,8 @@ import uuid
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from persistence.account_store import AccountRow, NewSession
+from persistence.account_store import AccountRow
+from persistence.session_store import NewSession
 
 
 @dataclass

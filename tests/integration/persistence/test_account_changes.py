@@ -6,10 +6,11 @@ import pytest
 
 from persistence import player_store
 from persistence.account_changes import erase_account, issue_recovery_code, migrate_account, redeem_recovery_code
-from persistence.account_store import AccountStore, NewSession
+from persistence.account_store import AccountStore
 from persistence.errors import SetupFailed
 from persistence.flush_transaction import write_by_steps
 from persistence.postgres import Database
+from persistence.session_store import NewSession
 from tests.fakes.database_probe import assert_reconciled, claimed_players, rows
 from tests.fakes.flushable_player import AT_MS, FlushablePlayer
 

@@ -6,9 +6,10 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 
-from persistence.account_store import AccountStore, NewSession
+from persistence.account_store import AccountStore
 from persistence.errors import Rejected
 from persistence.postgres import Database
+from persistence.session_store import NewSession
 from tests.fakes.database_probe import rows
 from tests.fakes.flushable_player import AT_MS
 

@@ -4,9 +4,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from persistence.account_store import AccountStore, NewSession
+from persistence.account_store import AccountStore
 from persistence.flush_transaction import write_by_steps
 from persistence.postgres import Database
+from persistence.session_store import NewSession
 from tests.fakes.database_probe import claimed_players, rows
 from tests.fakes.flushable_player import AT_MS
 from tests.fakes.schema_breaker import people, reconciliation, refusal, refusal_by_trigger, script

@@ -224,7 +224,7 @@ async def test_a_change_wakes_who_listens_and_a_statement_wakes_once(
 ) -> None:
     heard, has_heard = trio.open_memory_channel[None](10)
     async with trio.open_nursery() as nursery:
-        await nursery.start(database.listen, channel, lambda: heard.send_nowait(None))
+        await nursery.start(database.listen, channel, lambda _: heard.send_nowait(None))
         has_heard.receive_nowait()  # the call that comes after every connect
         with trio.fail_after(30):
             await script(database, change)

@@ -176,7 +176,7 @@ async def test_text_is_copied(things: Database) -> None:
 async def test_notices_are_heard_also_after_the_connection_was_lost(empty_database: Database) -> None:
     heard = trio.Event()
 
-    def on_notice() -> None:
+    def on_notice(_: str) -> None:
         heard.set()
 
     with trio.fail_after(20):

@@ -2,97 +2,20 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from starlette.types import ASGIApp
 
-from gameserver.clock import ManualClock
-from gameserver.identity.accounts import Accounts
-from gameserver.identity.tokens import TokenIssuer
-from gameserver.metrics import Metrics
-from http_admin.app import Services, create_app
 from http_admin.guards import MAX_BODY_BYTES
-from persistence.account_store import AccountRow, NewSession
 from persistence.errors import DatabaseUnavailable
-from tests.fakes.loopback_game import KEY
-from tests.fakes.memory_accounts import MemoryAccounts
-from tests.fakes.telegram import BOT_TOKEN, init_data
-
-
-class Store(MemoryAccounts):
-    """Accounts in memory; away, or broken, when told to be."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.failure: Exception | None = None
-
-    def _login(self, key: str, name: str, session: NewSession) -> AccountRow:
-        if self.failure is not None:
-            raise self.failure
-        return super()._login(key, name, session)
-
-    async def end_session(self, session_id: UUID) -> None:
-        if self.failure is not None:
-            raise self.failure
-        await super().end_session(session_id)
-
-
-@dataclass
-class Site:
-    """The application and what is behind it."""
-
-    dev: bool = True
-    clock: ManualClock = field(default_factory=ManualClock)
-    store: Store = field(default_factory=Store)
-    metrics: Metrics = field(default_factory=Metrics)
-    not_ready: str = ""
-    degraded: bool = False
-    issuer: TokenIssuer = field(default_factory=lambda: TokenIssuer({"test": KEY}))
-
-    def app(self) -> ASGIApp:
-        accounts = Accounts(self.store, self.issuer, self.clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=self.dev)
-        return create_app(
-            Services(
-                accounts=accounts,
-                metrics=self.metrics,
-                socket_url=lambda host: f"wss://{host}/ws",
-                is_dev=self.dev,
-                ready=lambda: self.not_ready,
-                degraded=lambda: self.degraded,
-            )
-        )
-
-    @asynccontextmanager
-    async def client(self, *, raises: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-        transport = httpx.ASGITransport(self.app(), raise_app_exceptions=raises)
-        async with httpx.AsyncClient(transport=transport, base_url="http://game.example") as client:
-            yield client
-
-    def init_data(self, **user: Any) -> str:
-        return init_data(self.clock.now_ms() // 1_000, **user)
+from tests.fakes.site import Site, assert_problem
 
 
 @pytest.fixture
 def site() -> Site:
     return Site()
-
-
-def assert_problem(response: httpx.Response, status: int) -> str:
-    """A problem as RFC 9457 has it; returns its sentence."""
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "application/problem+json"
-    body = response.json()
-    assert body["status"] == status
-    assert body["title"]
-    detail: str = body["detail"]
-    assert detail
-    return detail
 
 
 # ---- login
@@ -347,11 +270,17 @@ async def test_the_description_names_every_status_that_can_come(site: Site) -> N
         for method, operation in methods.items()
     }
     assert described == {
-        "POST /auth/login": {"401", "413", "422", "503"},
-        "POST /auth/refresh": {"401", "413", "422", "503"},
-        "GET /auth/verify": {"401"},
-        "POST /auth/logout": {"401", "503"},
-        "POST /auth/dev": {"413", "422", "503"},
+        "POST /auth/login": {"401", "403", "413", "422", "503"},
+        "POST /auth/refresh": {"401", "403", "413", "422", "503"},
+        "GET /auth/verify": {"401", "403"},
+        "POST /auth/logout": {"401", "403", "503"},
+        "POST /auth/dev": {"403", "413", "422", "503"},
+        "GET /account/sessions": {"401", "403", "503"},
+        "PATCH /account/sessions/{session}": {"401", "403", "404", "413", "422", "503"},
+        "DELETE /account/sessions/{session}": {"401", "403", "404", "422", "503"},
+        "POST /account/sessions/end-others": {"401", "403", "503"},
+        "GET /account/devices": {"401", "403", "503"},
+        "DELETE /account/devices/{device}": {"401", "403", "404", "422", "503"},
         "GET /healthz": set(),
         "GET /readyz": {"503"},
         "GET /metrics": set(),

@@ -10,11 +10,18 @@ from trio.testing import wait_all_tasks_blocked
 from gameserver.edge.login import LoginDoor
 from gameserver.errors import Unavailable
 from gameserver.identity.accounts import Accounts, Login
+from gameserver.identity.barred import Barred
+from gameserver.identity.last_seen import LastSeen
 from gameserver.identity.tokens import TokenIssuer
 from persistence.errors import DatabaseUnavailable
 from tests.fakes.lone_session import LoneSession
 from tests.fakes.loopback_game import KEY, build_registry
 from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.memory_sessions import MemorySessions
+
+
+def last_seen(lone: LoneSession) -> LastSeen:
+    return LastSeen(MemorySessions(), lone.clock)
 
 
 class FailingAccounts(Accounts):
@@ -22,7 +29,13 @@ class FailingAccounts(Accounts):
 
     def __init__(self, lone: LoneSession, failure: Exception) -> None:
         super().__init__(
-            MemoryAccounts(), TokenIssuer({"test": KEY}), lone.clock, bot_tokens=(), max_age_s=0, dev=False
+            MemoryAccounts(),
+            TokenIssuer({"test": KEY}),
+            lone.clock,
+            bot_tokens=(),
+            max_age_s=0,
+            dev=False,
+            barred=Barred(lone.clock, token_ms=1),
         )
         self._failure = failure
 
@@ -42,7 +55,7 @@ async def test_a_login_that_fails_ends_that_socket_only(failure: Exception, logg
     lone = LoneSession()
     async with trio.open_nursery() as nursery:
         lone.shared.door.greet = LoginDoor(  # type: ignore[method-assign]  # a real door instead of the held one
-            FailingAccounts(lone, failure), build_registry(lone.database, lone.clock), nursery
+            FailingAccounts(lone, failure), build_registry(lone.database, lone.clock), nursery, last_seen(lone)
         ).greet
         with capture_logs() as logs:
             lone.greet(token=None, init_data="x")
@@ -56,11 +69,12 @@ async def test_a_token_is_checked_without_waiting(autojump_clock: object) -> Non
     del autojump_clock
     lone = LoneSession()
     issuer = TokenIssuer({"test": KEY})
-    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, bot_tokens=(), max_age_s=0, dev=False)
+    barred = Barred(lone.clock, token_ms=1)
+    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, bot_tokens=(), max_age_s=0, dev=False, barred=barred)
     players = build_registry(lone.database, lone.clock)
     async with trio.open_nursery() as nursery:
         await nursery.start(players.run)
-        lone.shared.door.greet = LoginDoor(accounts, players, nursery).greet  # type: ignore[method-assign]  # as above
+        lone.shared.door.greet = LoginDoor(accounts, players, nursery, last_seen(lone)).greet  # type: ignore[method-assign]  # as above
         lone.greet(token=issuer.issue(lone.row.public_id, UUID(int=5), lone.clock.now_ms() // 1_000))
         assert players.statistics().loading == 1
         await trio.sleep(1)
@@ -75,7 +89,7 @@ async def test_nobody_is_let_in_while_another_node_may_have_the_players() -> Non
     async with trio.open_nursery() as nursery:
         accounts = FailingAccounts(lone, RuntimeError("not to be asked"))
         players = build_registry(lone.database, lone.clock)
-        door = LoginDoor(accounts, players, nursery, serving=lambda: serving)
+        door = LoginDoor(accounts, players, nursery, last_seen(lone), serving=lambda: serving)
         lone.shared.door.greet = door.greet  # type: ignore[method-assign]  # a real door instead of the held one
         lone.greet(token=None, init_data="x")
         await wait_all_tasks_blocked()

@@ -12,7 +12,7 @@ from gameserver.errors import Busy, ErrorCode, Internal, Unauthenticated, Unavai
 from gameserver.wire.ops import MAX_SEQ, OUTBOX_MAX_FRAMES, CloseCode
 from hotpath.tap_path import QUIET_MS
 from tests.fakes.game_client import ACTION, DURABLE, ERROR, HELLO, PING, PONG, RESULT, TAP, TAPPED, WELCOME, hello_map
-from tests.fakes.lone_session import LoneSession
+from tests.fakes.lone_session import LOGIN, LoneSession
 from tests.fakes.other_side import ExtType, pack
 
 MALFORMED, INVALID = int(ErrorCode.MALFORMED), int(ErrorCode.INVALID_ARGUMENT)
@@ -51,12 +51,12 @@ def test_hello_goes_through_the_door_to_the_player(lone: LoneSession) -> None:
     lone.greet()
     assert state_of(lone) is State.OPENING
     [(session, hello)] = lone.door.waiting
-    session.join(lone.cell, hello, "login 1", ("access 1", "refresh 1"))
+    session.join(lone.cell, hello, LOGIN, ("access 1", "refresh 1"))
     [[op, seq, body]] = lone.take()
     assert (op, seq, body["session"], body["access"], body["refresh"]) == (
         WELCOME,
         0,
-        "login 1",
+        str(LOGIN),
         "access 1",
         "refresh 1",
     )
@@ -125,7 +125,7 @@ def test_signs_of_life_do_not_put_hello_off(lone: LoneSession) -> None:
 def test_a_player_that_is_not_loaded_in_time_is_4009(lone: LoneSession) -> None:
     lone.greet()
     session, hello = lone.door.waiting.pop()
-    session.join(lone.cell, hello, "login", None)
+    session.join(lone.cell, hello, LOGIN, None)
     lone.wait(JOIN_DEADLINE_MS - 200)
     assert lone.end() == (None, None)
     lone.wait(400)
@@ -139,7 +139,7 @@ def test_who_was_turned_away_says_nothing_more(lone: LoneSession) -> None:
     session, hello = lone.door.waiting.pop()
     session.turned_away(Unauthenticated("bad"))
     assert lone.end() == (4501, 4501)
-    session.join(lone.cell, hello, "login", None)
+    session.join(lone.cell, hello, LOGIN, None)
     session.turned_away(Unavailable("late", retry_after_ms=1))
     lone.send(TAP, 1, 1, 0)
     assert lone.take() == []
@@ -149,7 +149,7 @@ def test_who_was_turned_away_says_nothing_more(lone: LoneSession) -> None:
 def test_a_socket_that_goes_while_its_player_loads_is_not_attached(lone: LoneSession) -> None:
     lone.greet()
     session, hello = lone.door.waiting.pop()
-    session.join(lone.cell, hello, "login", None)
+    session.join(lone.cell, hello, LOGIN, None)
     session.gone()
     assert state_of(lone) is State.CLOSED
     actor = lone.activate()

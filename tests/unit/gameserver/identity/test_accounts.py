@@ -6,6 +6,7 @@ import pytest
 from gameserver.clock import ManualClock
 from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
 from gameserver.identity.accounts import MAX_NAME_CHARS, REFRESH_TTL_S, Accounts
+from gameserver.identity.barred import Barred
 from gameserver.identity.telegram import BadInitData
 from gameserver.identity.tokens import ACCESS_TTL_S, TokenIssuer
 from tests.fakes.memory_accounts import MemoryAccounts
@@ -24,7 +25,9 @@ def store() -> MemoryAccounts:
 
 def front_desk(store: MemoryAccounts, clock: ManualClock, *, dev: bool = True) -> Accounts:
     issuer = TokenIssuer({"k1": "a key of at least thirty-two bytes!"})
-    return Accounts(store, issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=dev)
+    return Accounts(
+        store, issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=dev, barred=Barred(clock, token_ms=1)
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,102 @@
+"""The HTTP side over ASGI, without a port, on what is in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import httpx
+from starlette.types import ASGIApp
+
+from gameserver.clock import ManualClock
+from gameserver.identity.accounts import Accounts
+from gameserver.identity.barred import Barred
+from gameserver.identity.sessions import Sessions
+from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
+from gameserver.metrics import Metrics
+from http_admin.app import Services, create_app
+from persistence.account_store import AccountRow
+from persistence.session_store import NewSession
+from tests.fakes.loopback_game import KEY
+from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.memory_sessions import MemorySessions
+from tests.fakes.telegram import BOT_TOKEN, init_data
+
+
+class Store(MemoryAccounts):
+    """Accounts in memory; away, or broken, when told to be."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.failure: Exception | None = None
+
+    def _login(self, key: str, name: str, session: NewSession) -> AccountRow:
+        if self.failure is not None:
+            raise self.failure
+        return super()._login(key, name, session)
+
+    async def end_session(self, session_id: UUID) -> None:
+        if self.failure is not None:
+            raise self.failure
+        await super().end_session(session_id)
+
+
+@dataclass
+class Site:
+    """The application and what is behind it."""
+
+    dev: bool = True
+    clock: ManualClock = field(default_factory=ManualClock)
+    store: Store = field(default_factory=Store)
+    metrics: Metrics = field(default_factory=Metrics)
+    not_ready: str = ""
+    degraded: bool = False
+    sessions: MemorySessions = field(default_factory=MemorySessions)
+    issuer: TokenIssuer = field(default_factory=lambda: TokenIssuer({"test": KEY}))
+
+    def __post_init__(self) -> None:
+        self.barred = Barred(self.clock, token_ms=1_000 * TOKEN_LIFE_S)
+
+    def app(self) -> ASGIApp:
+        accounts = Accounts(
+            self.store,
+            self.issuer,
+            self.clock,
+            bot_tokens=[BOT_TOKEN],
+            max_age_s=86_400,
+            dev=self.dev,
+            barred=self.barred,
+        )
+        return create_app(
+            Services(
+                accounts=accounts,
+                sessions=Sessions(self.sessions, self.clock),
+                metrics=self.metrics,
+                socket_url=lambda host: f"wss://{host}/ws",
+                is_dev=self.dev,
+                ready=lambda: self.not_ready,
+                degraded=lambda: self.degraded,
+            )
+        )
+
+    @asynccontextmanager
+    async def client(self, *, raises: bool = True) -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(self.app(), raise_app_exceptions=raises)
+        async with httpx.AsyncClient(transport=transport, base_url="http://game.example") as client:
+            yield client
+
+    def init_data(self, **user: Any) -> str:
+        return init_data(self.clock.now_ms() // 1_000, **user)
+
+
+def assert_problem(response: httpx.Response, status: int) -> str:
+    """A problem as RFC 9457 has it; returns its sentence."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert body["status"] == status
+    assert body["title"]
+    detail: str = body["detail"]
+    assert detail
+    return detail
