@@ -6,18 +6,20 @@ without looking anything up, so that a socket costs no round trip; the public id
 """
 
 import hashlib
+import re
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from gameserver.clock import Clock
 from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
-from gameserver.identity.telegram import TelegramLogin, verify_init_data
+from gameserver.identity.telegram import TelegramLogin, TelegramVerifier
 from gameserver.identity.tokens import AccessClaims, TokenIssuer
-from persistence.account_store import AccountRow, NewSession
+from persistence.account_store import AccountRow, LoginProof, NewSession
+from persistence.registration import Newcomer
 
 REFRESH_TTL_S: Final = 7 * 86_400
 MAX_NAME_CHARS: Final = 64  #: of a display name
@@ -26,14 +28,13 @@ MAX_CLIENT_CHARS: Final = 128  #: of what a client calls itself; the rest is cut
 _REFRESH_TOKEN_BYTES: Final = 32
 _MAX_REFRESH_CHARS: Final = 128
 _NAMELESS: Final = "Player"
+_INVITATION: Final = re.compile(r"r_([0-9A-Za-z]{8,12})", re.ASCII)  # game rules, "Referrals"
 
 
 class AccountStore(Protocol):
     """Where accounts and sessions are kept."""
 
-    async def login_by_telegram(
-        self, telegram_id: int, display_name: str, premium: bool, session: NewSession
-    ) -> AccountRow:
+    async def login_by_telegram(self, user: Newcomer, session: NewSession, proof: LoginProof) -> AccountRow:
         """Record a login of this Telegram user; registers the player the first time."""
         ...
 
@@ -73,8 +74,7 @@ class Accounts:
         store: where accounts and sessions are kept.
         issuer: signs and verifies access tokens.
         clock: where the present comes from.
-        bot_tokens: Telegram bot tokens that count: the current one, and the previous one during a rotation.
-        max_age_s: how old an `initData` may be; 0 = no limit.
+        telegram: whose signature under a login counts.
         dev: whether names alone may log in.
     """
 
@@ -84,15 +84,13 @@ class Accounts:
         issuer: TokenIssuer,
         clock: Clock,
         *,
-        bot_tokens: Sequence[str],
-        max_age_s: int,
+        telegram: TelegramVerifier,
         dev: bool,
     ) -> None:
         self._store = store
         self._issuer = issuer
         self._clock = clock
-        self._bot_tokens = tuple(bot_tokens)
-        self._max_age_s = max_age_s
+        self._telegram = telegram
         self._dev = dev
 
     async def login_telegram(self, init_data: str, client: str = "") -> Login:
@@ -106,10 +104,38 @@ class Accounts:
             BadInitData: it proves nothing.
         """
         now_ms = self._clock.now_ms()
-        user = verify_init_data(init_data, bot_tokens=self._bot_tokens, now_s=now_ms // 1000, max_age_s=self._max_age_s)
+        return await self._login_telegram(
+            "init_data", self._telegram.init_data(init_data, now_ms // 1000), client, now_ms
+        )
+
+    async def login_widget(self, fields: Mapping[str, str | int], client: str = "") -> Login:
+        """Log in whoever used Telegram's login widget on a page; the same fields are the same login, as above.
+
+        Args:
+            fields: everything the widget gave to the page.
+            client: what the client calls itself.
+
+        Raises:
+            BadInitData: they prove nothing.
+        """
+        now_ms = self._clock.now_ms()
+        return await self._login_telegram("widget", self._telegram.widget(fields, now_ms // 1000), client, now_ms)
+
+    async def _login_telegram(
+        self, kind: Literal["init_data", "widget"], user: TelegramLogin, client: str, now_ms: int
+    ) -> Login:
+        invitation = _INVITATION.fullmatch(user.start_param)
+        newcomer = Newcomer(
+            display_name(user),
+            telegram_id=user.user_id,
+            premium=user.is_premium,
+            invited_by=invitation[1] if invitation else "",
+        )
         refresh, session = _new_session(client, now_ms)
-        row = await self._store.login_by_telegram(user.user_id, display_name(user), user.is_premium, session)
-        return self._login(row, refresh)
+        proof = LoginProof(
+            kind, user.digest, not_before_ms=max(1, 1000 * (user.auth_date_s - self._telegram.max_skew_s))
+        )
+        return self._login(await self._store.login_by_telegram(newcomer, session, proof), refresh)
 
     async def login_dev(self, name: str, client: str = "") -> Login:
         """Log in by name alone, for development and load tests; the same name is the same player.

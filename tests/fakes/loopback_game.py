@@ -21,10 +21,12 @@ from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
 from gameserver.edge.surroundings import Surroundings
 from gameserver.identity.accounts import Accounts
+from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.settings import TransportKind
-from persistence.account_store import AccountRow, NewSession
+from persistence.account_store import AccountRow, LoginProof, NewSession
 from persistence.records import LoadedPlayer
+from persistence.registration import Newcomer
 from tests.fakes.memory_accounts import MemoryAccounts
 from tests.fakes.player_database import PlayerDatabase
 from tests.fakes.telegram import BOT_TOKEN
@@ -61,10 +63,8 @@ class _RegisteringAccounts(MemoryAccounts):
         super().__init__()
         self._database = database
 
-    async def login_by_telegram(
-        self, telegram_id: int, display_name: str, premium: bool, session: NewSession
-    ) -> AccountRow:
-        row = await super().login_by_telegram(telegram_id, display_name, premium, session)
+    async def login_by_telegram(self, user: Newcomer, session: NewSession, proof: LoginProof) -> AccountRow:
+        row = await super().login_by_telegram(user, session, proof)
         if row.public_id not in self._database.rows:
             self._database.add(row.public_id)
         return row
@@ -101,9 +101,8 @@ async def loopback_game(
     descriptors = _descriptors()
     clock, database = ManualClock(), PlayerDatabase()
     issuer = TokenIssuer({"test": KEY})
-    accounts = Accounts(
-        _RegisteringAccounts(database), issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=True
-    )
+    telegram = TelegramVerifier(bot_tokens=(BOT_TOKEN,))
+    accounts = Accounts(_RegisteringAccounts(database), issuer, clock, telegram=telegram, dev=True)
     players = build_registry(database, clock)
     heartbeat = Heartbeat(clock)
     async with trio.open_nursery() as nursery:

@@ -5,8 +5,6 @@ from uuid import uuid4
 import pytest
 import trio
 
-from persistence import player_store
-from persistence.account_store import AccountStore, NewSession
 from persistence.flush_sink import PostgresSink
 from persistence.migrations import migrate
 from persistence.migrations.fingerprint import differences, read_objects
@@ -82,13 +80,12 @@ async def test_an_older_node_plays_on_while_the_schema_grows(empty_database: Dat
     database = empty_database
     await migrate.up(database, OLDEST)
     await add_node(database, "node-1")
-    public_ids = await player_store.create_load_test_players(database, 40, now_ms=AT_MS)
+    public_ids = await older_node.register(database, [f"load-{number:06}" for number in range(1, 41)], now_ms=AT_MS)
     epochs = await older_node.claim(database, public_ids, node="node-1")
     players = [FlushablePlayer(id_, epoch) for id_, epoch in epochs.items()]
     lags_s: list[float] = []
     sink = PostgresSink(database)
     write_behind = WriteBehind(sink, node_run=uuid4(), lanes=4, flush_ms=5, observe_flush_lag_s=lags_s.append)
-    accounts = AccountStore(database)
     taps, logins = [0], [0]
 
     async def tap_all() -> None:
@@ -101,9 +98,8 @@ async def test_an_older_node_plays_on_while_the_schema_grows(empty_database: Dat
         await write_behind.flush_now(players[0])
 
     async def log_in() -> None:
-        session = NewSession(uuid4(), uuid4().bytes * 2, AT_MS + 3_600_000, "test", AT_MS)
-        account = await accounts.login_by_dev_name(f"newcomer-{logins[0]}", session)
-        assert len(await older_node.claim(database, [account.public_id], node="node-1")) == 1
+        public_ids = await older_node.register(database, [f"newcomer-{logins[0]}"], now_ms=AT_MS)
+        assert len(await older_node.claim(database, public_ids, node="node-1")) == 1
         logins[0] += 1
 
     async def play(scope: trio.CancelScope) -> None:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from gameserver.clock import ManualClock
 from gameserver.identity.accounts import Accounts
+from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.metrics import Metrics
 from http_admin.app import Services, create_app
@@ -22,7 +23,7 @@ from persistence.account_store import AccountRow, NewSession
 from persistence.errors import DatabaseUnavailable
 from tests.fakes.loopback_game import KEY
 from tests.fakes.memory_accounts import MemoryAccounts
-from tests.fakes.telegram import BOT_TOKEN, init_data
+from tests.fakes.telegram import BOT_TOKEN, init_data, signed_widget
 
 
 class Store(MemoryAccounts):
@@ -56,7 +57,9 @@ class Site:
     issuer: TokenIssuer = field(default_factory=lambda: TokenIssuer({"test": KEY}))
 
     def app(self) -> ASGIApp:
-        accounts = Accounts(self.store, self.issuer, self.clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=self.dev)
+        accounts = Accounts(
+            self.store, self.issuer, self.clock, telegram=TelegramVerifier(bot_tokens=(BOT_TOKEN,)), dev=self.dev
+        )
         return create_app(
             Services(
                 accounts=accounts,
@@ -164,6 +167,61 @@ async def test_init_data_that_proves_nothing_is_401(site: Site, data: str) -> No
         assert_problem(response, 401)
         assert response.headers["www-authenticate"] == "Bearer"
         assert site.store.players == {}
+
+
+async def test_the_login_widget_logs_in_the_same_player(site: Site) -> None:
+    now_s = site.clock.now_ms() // 1_000
+    async with site.client() as client:
+        mini_app = (await client.post("/auth/login", json={"init_data": site.init_data(is_premium=True)})).json()
+        for fields in ({"id": 42, "auth_date": now_s}, {"id": "42", "auth_date": str(now_s), "username": "ada"}):
+            response = await client.post("/auth/login", json={"widget": signed_widget(dict(fields))})
+            assert response.status_code == 200, response.text
+            assert response.json()["player"] == mini_app["player"]
+        assert site.store.players["telegram:42"].premium, "the widget does not tell, so what was told stays"
+        spoilt = signed_widget({"id": 42, "auth_date": now_s}) | {"id": 43}
+        assert_problem(await client.post("/auth/login", json={"widget": spoilt}), 401)
+        site.clock.advance(86_401_000)
+        late = signed_widget({"id": 42, "auth_date": now_s})
+        assert_problem(await client.post("/auth/login", json={"widget": late}), 401)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"init_data": "x", "widget": {"id": 1}},
+        {"init_data": None, "widget": None},
+        {"widget": None},
+        {"widget": "id=42"},
+        {"widget": ["id", 42]},
+        {"widget": {"id": True}},
+        {"widget": {"id": 1.5}},
+        {"widget": {"id": None}},
+        {"widget": {"id": -1}},
+        {"widget": {"id": 2**53}},
+        {"widget": {"user": {"id": 42}}},
+        {"widget": {"x" * 65: "y"}},
+        {"widget": {"x": "y" * 2_049}},
+        {"widget": {f"x{number}": "y" for number in range(33)}},
+    ],
+)
+async def test_a_login_is_by_exactly_one_of_two_and_a_widget_is_flat(site: Site, body: dict[str, Any]) -> None:
+    async with site.client() as client:
+        assert_problem(await client.post("/auth/login", json=body), 422)
+        assert site.store.sessions == {}
+
+
+async def test_the_description_shows_both_ways_to_log_in(site: Site) -> None:
+    async with site.client() as client:
+        description = (await client.get("/openapi.json")).json()
+        content = description["paths"]["/auth/login"]["post"]["requestBody"]["content"]["application/json"]
+        schema = description["components"]["schemas"]["TelegramLogin"]
+        assert schema["oneOf"] == [{"required": ["init_data"]}, {"required": ["widget"]}]
+        assert schema["properties"]["init_data"]["type"] == "string"
+        assert schema["properties"]["widget"]["type"] == "object"
+        assert set(content["examples"]) == {"mini_app", "widget"}
+        for example in content["examples"].values():
+            assert_problem(await client.post("/auth/login", json=example["value"]), 401)
 
 
 async def test_old_init_data_is_401(site: Site) -> None:

@@ -10,6 +10,7 @@ from trio.testing import wait_all_tasks_blocked
 from gameserver.edge.login import LoginDoor
 from gameserver.errors import Unavailable
 from gameserver.identity.accounts import Accounts, Login
+from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TokenIssuer
 from persistence.errors import DatabaseUnavailable
 from tests.fakes.lone_session import LoneSession
@@ -22,7 +23,7 @@ class FailingAccounts(Accounts):
 
     def __init__(self, lone: LoneSession, failure: Exception) -> None:
         super().__init__(
-            MemoryAccounts(), TokenIssuer({"test": KEY}), lone.clock, bot_tokens=(), max_age_s=0, dev=False
+            MemoryAccounts(), TokenIssuer({"test": KEY}), lone.clock, telegram=TelegramVerifier(), dev=False
         )
         self._failure = failure
 
@@ -56,7 +57,7 @@ async def test_a_token_is_checked_without_waiting(autojump_clock: object) -> Non
     del autojump_clock
     lone = LoneSession()
     issuer = TokenIssuer({"test": KEY})
-    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, bot_tokens=(), max_age_s=0, dev=False)
+    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, telegram=TelegramVerifier(), dev=False)
     players = build_registry(lone.database, lone.clock)
     async with trio.open_nursery() as nursery:
         await nursery.start(players.run)
