@@ -266,6 +266,8 @@ async def test_an_expired_access_token_is_401(site: Site) -> None:
         b'{"KEY": {"x": 1}}',
         b'"KEY"',
         b"\xff\xfe",
+        b'{"KEY": ' + b"9" * 5_000 + b"}",
+        b'{"KEY": ' + b"[" * 10_000,
         b'{"KEY": "' + b"x" * 5_000 + b'"}',
     ],
 )
