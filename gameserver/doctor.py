@@ -58,7 +58,13 @@ def examine(check_database: Callable[[Settings], str]) -> tuple[list[tuple[str, 
     except OperatorError as error:
         default = Settings.model_fields["max_sockets"].default
         return [], [Finding("settings", Verdict.BAD, str(error)), *_machine(default), *_extensions()]
-    findings = [*_settings(settings), *_machine(settings.max_sockets), *_extensions(), *_ports(settings)]
+    findings = [
+        *_settings(settings),
+        _telegram(settings),
+        *_machine(settings.max_sockets),
+        *_extensions(),
+        *_ports(settings),
+    ]
     try:
         findings.append(Finding("database", Verdict.GOOD, check_database(settings)))
     except Exception as error:  # noqa: BLE001 - whatever is wrong with it is the finding
@@ -68,12 +74,27 @@ def examine(check_database: Callable[[Settings], str]) -> tuple[list[tuple[str, 
 
 def _settings(settings: Settings) -> Iterator[Finding]:
     problems = settings.problems()
-    for problem in problems:
+    for problem in [*problems, *settings.cautions()]:
         yield Finding("settings", Verdict.WARNING, problem)
     for name in unknown_variables():
         yield Finding("settings", Verdict.WARNING, f"{name} is not a setting of this server; a typing error?")
     if not problems:
         yield Finding("settings", Verdict.GOOD, f"complete for {settings.env}")
+
+
+def _telegram(settings: Settings) -> Finding:
+    """How logins of Telegram are checked."""
+    if settings.bot_tokens:
+        rotating = " and the one before" if len(settings.bot_tokens) > 1 else ""
+        text = f"Mini App and login widget are checked with the bot's token{rotating}"
+    elif settings.bot_id is not None:
+        text = (
+            f"the Mini App of bot {settings.bot_id} is checked with Telegram's {settings.telegram_env} key; "
+            "the login widget needs GAME_BOT_TOKEN"
+        )
+    else:
+        text = "nobody can log in with Telegram; set GAME_BOT_TOKEN, or GAME_BOT_ID where the token is kept elsewhere"
+    return Finding("telegram", Verdict.GOOD, text)
 
 
 def _machine(max_sockets: int) -> Iterator[Finding]:

@@ -39,6 +39,7 @@ from gameserver.identity.accounts import Accounts
 from gameserver.identity.barred import Barred
 from gameserver.identity.last_seen import LastSeen
 from gameserver.identity.sessions import Sessions
+from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
 from gameserver.listening import deliver_grants, follow_barred
 from gameserver.logs import get_logger
@@ -93,7 +94,7 @@ def run_server(settings: Settings, announce: Callable[[Addresses], None]) -> int
 async def _run(settings: Settings, announce: Callable[[Addresses], None]) -> int:
     keys = signing_keys(settings)
     files = raise_file_limit(settings.max_sockets + RESERVE_FILES)
-    for problem in filter(None, [*settings.problems(), advice(files, settings.max_sockets)]):
+    for problem in filter(None, [*settings.problems(), *settings.cautions(), advice(files, settings.max_sockets)]):
         log.warning(problem)
     settings = settings.model_copy(update={"max_sockets": sockets_that_fit(files, settings.max_sockets)})
     sockets = await open_port(settings.host, settings.port, "GAME_PORT")
@@ -199,8 +200,13 @@ class Node:
             AccountStore(database),
             TokenIssuer(keys),
             self._clock,
-            bot_tokens=settings.bot_tokens,
-            max_age_s=settings.initdata_max_age_s,
+            telegram=TelegramVerifier(
+                bot_tokens=settings.bot_tokens,
+                bot_id=settings.bot_id,
+                environment=settings.telegram_env,
+                max_age_s=settings.initdata_max_age_s,
+                max_skew_s=settings.initdata_max_skew_s,
+            ),
             dev=settings.is_dev,
             barred=self._barred,
         )

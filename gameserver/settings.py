@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import socket
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +25,7 @@ from persistence.data_folder import default_data_dir
 PREFIX = "GAME_"
 ENV_FILE = Path(".env")
 MIN_KEY_BYTES = 32  #: of a signing key: as many as SHA-256 gives
-_BOT_TOKEN = re.compile(r"^\d{1,20}:[A-Za-z0-9_-]{30,64}$")
+_BOT_TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{30,64}")
 _KID = re.compile(r"^[A-Za-z0-9._-]{1,32}$")
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -35,6 +36,13 @@ class Environment(enum.StrEnum):
 
     DEV = "dev"  #: dev login open, secrets drawn
     PRODUCTION = "production"  #: no dev login, every secret given
+
+
+class TelegramEnvironment(enum.StrEnum):
+    """Whose users log in: Telegram's two worlds have users, bots and signing keys of their own."""
+
+    PROD = "prod"  #: everybody's
+    TEST = "test"  #: of Telegram's test servers, where anybody can make accounts without a phone
 
 
 class TransportKind(enum.StrEnum):
@@ -105,9 +113,18 @@ class Settings(BaseSettings):
     jwt_keys: Annotated[dict[str, SecretStr], NoDecode] = Field(
         default_factory=dict, description="kid:secret,kid:secret; the first signs, all verify"
     )
-    bot_token: SecretStr | None = Field(None, description="the bot's token, checks initData")
+    bot_token: SecretStr | None = Field(None, description="the bot's token, checks what Telegram signed")
     bot_token_previous: SecretStr | None = Field(None, description="the token before, during a rotation")
-    initdata_max_age_s: int = Field(86_400, ge=0, description="oldest accepted initData in seconds; 0 = any")
+    bot_id: int | None = Field(
+        None, ge=1, le=2**53 - 1, description="the bot's number: without its token, Telegram's own signature is checked"
+    )
+    telegram_env: TelegramEnvironment = Field(
+        TelegramEnvironment.PROD, description="prod or test: whose key checks Telegram's own signature"
+    )
+    initdata_max_age_s: int = Field(86_400, ge=0, description="oldest accepted login of Telegram in seconds; 0 = any")
+    initdata_max_skew_s: int = Field(
+        60, ge=0, le=3_600, description="how far Telegram's clock may be ahead of ours, in seconds"
+    )
     emission_scale_pt: int = Field(10**9, ge=1, le=9 * 10**14, description="tokens after which emission has halved")
     launch_date: date | None = Field(
         None,
@@ -143,7 +160,7 @@ class Settings(BaseSettings):
             keys[kid] = secret
         return keys
 
-    @field_validator("data_dir", "tls_cert", "tls_key", "database_url", "launch_date", mode="before")
+    @field_validator("data_dir", "tls_cert", "tls_key", "database_url", "launch_date", "bot_id", mode="before")
     @classmethod
     def _empty_is_unset(cls, value: Any) -> Any:
         return None if value == "" else value
@@ -168,21 +185,20 @@ class Settings(BaseSettings):
 
     @property
     def bot_tokens(self) -> tuple[str, ...]:
-        """Tokens that may have signed initData, the current one first; malformed ones are left out (see `problems`)."""
+        """Tokens that may have signed a login, the current one first; malformed ones are left out (see `problems`)."""
         given = (token.get_secret_value() for token in (self.bot_token, self.bot_token_previous) if token)
-        return tuple(token for token in given if _BOT_TOKEN.match(token))
+        return tuple(token for token in given if _BOT_TOKEN.fullmatch(token))
 
     def problems(self) -> list[str]:
         """What is wrong but does not stop a dev start; production refuses to start on any of it. One sentence each."""
-        found = []
-        for name, token in (("BOT_TOKEN", self.bot_token), ("BOT_TOKEN_PREVIOUS", self.bot_token_previous)):
-            if token and token.get_secret_value() and not _BOT_TOKEN.match(token.get_secret_value()):
-                found.append(f"{PREFIX}{name} is not a bot token (<number>:<35 characters>); Telegram login is off.")
+        found = [*self._telegram_problems()]
         if self.flush_sink is FlushTarget.NULL:
             found.append(f"{PREFIX}FLUSH_SINK=null forgets what players do, which is for measurements in dev only.")
         if not self.is_dev:
-            if not self.bot_tokens:
-                found.append(f"{PREFIX}BOT_TOKEN must be set in production.")
+            if not self.bot_tokens and self.bot_id is None:
+                found.append(
+                    f"{PREFIX}BOT_TOKEN must be set in production; {PREFIX}BOT_ID where the token is kept elsewhere."
+                )
             if not self.jwt_keys:
                 found.append(f"{PREFIX}JWT_KEYS must be set in production (kid:secret).")
             if self.database_url is None:
@@ -190,6 +206,38 @@ class Settings(BaseSettings):
         if (self.tls_cert is None) != (self.tls_key is None):
             found.append(f"{PREFIX}TLS_CERT and {PREFIX}TLS_KEY must be given together.")
         return found
+
+    def cautions(self) -> list[str]:
+        """What may be meant and is most likely not; stops no start. One sentence each."""
+        found = []
+        numbers = {_number_of(token) for token in self.bot_tokens}
+        if len(numbers) > 1:
+            found.append(
+                f"{PREFIX}BOT_TOKEN and {PREFIX}BOT_TOKEN_PREVIOUS are of different bots; a new token of the same bot "
+                "has the same number before the colon."
+            )
+        if self.telegram_env is TelegramEnvironment.TEST and not self.is_dev:
+            found.append(
+                f"{PREFIX}TELEGRAM_ENV=test lets in whom Telegram's test servers know, and anybody can be that."
+            )
+        return found
+
+    def _telegram_problems(self) -> Iterator[str]:
+        current, previous = (
+            token.get_secret_value() if token else "" for token in (self.bot_token, self.bot_token_previous)
+        )
+        for name, token in (("BOT_TOKEN", current), ("BOT_TOKEN_PREVIOUS", previous)):
+            if token and not _BOT_TOKEN.fullmatch(token):
+                yield f"{PREFIX}{name} is not a bot token (<number>:<35 characters>); it lets nobody in."
+        if not current and _BOT_TOKEN.fullmatch(previous):
+            yield f"{PREFIX}BOT_TOKEN_PREVIOUS is for a rotation only; set {PREFIX}BOT_TOKEN to the present token."
+        if self.bot_tokens and self.bot_id is not None and self.bot_id != _number_of(self.bot_tokens[0]):
+            yield f"{PREFIX}BOT_ID is not the number in {PREFIX}BOT_TOKEN; leave it out where the token is set."
+
+
+def _number_of(bot_token: str) -> int:
+    """The bot's number: what stands before the colon of a well-formed token."""
+    return int(bot_token.partition(":")[0])
 
 
 def load_settings(**overrides: Any) -> Settings:

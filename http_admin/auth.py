@@ -1,14 +1,16 @@
-"""Login over HTTP: Telegram's initData or, in dev, a name, for two tokens (wire protocol, "HTTP")."""
+"""Login over HTTP: what Telegram signed or, in dev, a name, for two tokens (wire protocol, "HTTP")."""
 
-from typing import Annotated
+from typing import Annotated, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Header, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Body, Depends, Response
+from fastapi.openapi.models import Example
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from gameserver.identity.accounts import Accounts, Login
 from gameserver.identity.tokens import AccessClaims
-from http_admin.bearer import bearer_claims
+from gameserver.identity.visitor import Visitor
+from http_admin.bearer import bearer_claims, visitor
 from http_admin.problems import documented
 
 
@@ -16,10 +18,54 @@ class _Body(BaseModel):
     model_config = ConfigDict(strict=True)
 
 
-class TelegramLogin(_Body):
-    """What the Mini App got from Telegram."""
+WidgetKey = Annotated[str, Field(max_length=64)]
+WidgetText = Annotated[str, Field(max_length=2_048)]
+WidgetNumber = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
-    init_data: str = Field(max_length=4_096, description="`Telegram.WebApp.initData`, unchanged")
+
+class TelegramLogin(_Body):
+    """What a page got from Telegram: exactly one of the two."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["init_data"]}, {"required": ["widget"]}]})
+
+    # Defaults from factories are none that the description would show: nobody is to send an empty one.
+    init_data: str = Field(
+        default_factory=str, max_length=4_096, description="of a Mini App: `Telegram.WebApp.initData`, unchanged"
+    )
+    widget: dict[WidgetKey, WidgetNumber | WidgetText] = Field(
+        default_factory=dict,
+        max_length=32,
+        description="of Telegram's login widget: every field it gave to the page, unchanged",
+    )
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if len(self.model_fields_set) != 1:
+            raise ValueError("give init_data or widget")
+        return self
+
+
+_LOGINS: dict[str, Example] = {
+    "mini_app": {
+        "summary": "A Mini App",
+        "value": {
+            "init_data": "user=%7B%22id%22%3A42%2C%22first_name%22%3A%22Ada%22%7D&auth_date=1767225600"
+            "&start_param=r_0aB1cD2eF3&hash=c501b71e775f74ce10e377dea85a7ea24ecd640b223ea86dfe453e0eaed2e2b2"
+        },
+    },
+    "widget": {
+        "summary": "The login widget of a page outside Telegram",
+        "value": {
+            "widget": {
+                "id": 42,
+                "first_name": "Ada",
+                "username": "ada",
+                "auth_date": 1767225600,
+                "hash": "c303db2b5a06fe41d23a9b14f7c545cfc11dcc7473c07c9c5034ae60062461ce",
+            }
+        },
+    },
+}
 
 
 class DevLogin(_Body):
@@ -59,7 +105,7 @@ def auth_routes(accounts: Accounts, *, is_dev: bool) -> APIRouter:
         is_dev: whether `/auth/dev` exists.
     """
     routes = APIRouter(prefix="/auth", tags=["login"])
-    Client = Annotated[str, Header(alias="user-agent", include_in_schema=False)]  # noqa: N806 - a type
+    Asking = Annotated[Visitor, Depends(visitor)]  # noqa: N806 - a type
     Claims = Annotated[AccessClaims, Depends(bearer_claims(accounts))]  # noqa: N806 - a type
 
     def logged_in(login: Login) -> LoggedIn:
@@ -68,14 +114,16 @@ def auth_routes(accounts: Accounts, *, is_dev: bool) -> APIRouter:
         )
 
     @routes.post("/login", responses=documented(401, 403, 413, 422, 503))
-    async def login(body: TelegramLogin, user_agent: Client = "") -> LoggedIn:
-        """Log in with Telegram's initData; the first time this makes the player."""
-        return logged_in(await accounts.login_telegram(body.init_data, user_agent))
+    async def login(body: Annotated[TelegramLogin, Body(openapi_examples=_LOGINS)], asking: Asking) -> LoggedIn:
+        """Log in with what Telegram signed; the first time this makes the player, and keeps who invited them."""
+        if "widget" in body.model_fields_set:
+            return logged_in(await accounts.login_widget(body.widget, asking))
+        return logged_in(await accounts.login_telegram(body.init_data, asking))
 
     @routes.post("/refresh", responses=documented(401, 403, 413, 422, 503))
-    async def refresh(body: RefreshLogin) -> LoggedIn:
+    async def refresh(body: RefreshLogin, asking: Asking) -> LoggedIn:
         """Exchange a refresh token; using one twice ends its session."""
-        return logged_in(await accounts.refresh(body.refresh))
+        return logged_in(await accounts.refresh(body.refresh, asking))
 
     @routes.get("/verify", responses=documented(401, 403))
     async def verify(claims: Claims) -> Verified:
@@ -90,8 +138,8 @@ def auth_routes(accounts: Accounts, *, is_dev: bool) -> APIRouter:
     if is_dev:
 
         @routes.post("/dev", responses=documented(403, 413, 422, 503))
-        async def dev(body: DevLogin, user_agent: Client = "") -> LoggedIn:
+        async def dev(body: DevLogin, asking: Asking) -> LoggedIn:
             """Log in by name, without Telegram. Exists in dev only."""
-            return logged_in(await accounts.login_dev(body.name, user_agent))
+            return logged_in(await accounts.login_dev(body.name, asking))
 
     return routes

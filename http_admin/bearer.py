@@ -1,14 +1,15 @@
-"""Who asks: the access token of `Authorization: Bearer`, for every endpoint that belongs to somebody."""
+"""Who asks, and from where: the access token of `Authorization: Bearer`, for all that belongs to somebody."""
 
 from collections.abc import Callable
 from typing import Annotated, TypeAlias
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from gameserver.errors import Unauthenticated
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.tokens import AccessClaims
+from gameserver.identity.visitor import Visitor
 
 _bearer = HTTPBearer(auto_error=False, description="the access token")
 _Credentials: TypeAlias = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
@@ -29,3 +30,9 @@ def bearer_claims(accounts: Accounts) -> Callable[[_Credentials], AccessClaims]:
         return accounts.verify(credentials.credentials)
 
     return claims
+
+
+def visitor(request: Request) -> Visitor:
+    """A FastAPI dependency: what is known of who asks, but for the device."""
+    address = request.client.host if request.client is not None else ""
+    return Visitor.of(client=request.headers.get("user-agent", ""), address=address)

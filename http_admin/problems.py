@@ -95,6 +95,8 @@ def install(app: FastAPI) -> None:
         headers = dict(error.headers or {})
         if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             headers = {"allow": ", ".join(allowed_methods(app, request.scope))}
+        if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI, of JSON that the parser gives up on
+            return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "body: JSON that cannot be read.")
         return problem(error.status_code, str(error.detail), headers)
 
     async def on_bug(request: Request, error: Exception) -> JSONResponse:

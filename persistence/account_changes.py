@@ -1,6 +1,6 @@
 """What happens to an account as a whole: moved to another Telegram account, recovered with a code, banned, erased.
 
-The functions of the database do it (revisions 0004, 0008), note it in the security log, and in the operators' audit
+The functions of the database do it (revisions 0004, 0009), note it in the security log, and in the operators' audit
 log who did it. Where the player becomes another's or nobody's they raise its epoch first, so that a node which has it
 in memory writes nothing any more.
 """

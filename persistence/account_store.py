@@ -1,18 +1,28 @@
-"""Players and their logins: registration, sessions, refresh tokens.
+"""Players and their logins: sessions, refresh tokens, the log of logins.
 
-Registration is one transaction: player, gap-free `join_seq`, generation, session. It is serialised by an advisory lock,
-so that a registration that fails leaves no gap and two at once get two numbers.
+The first login registers the player in the same transaction (`persistence.registration`). Each proof of who somebody is
+leads to one entry in the log, however often it is shown.
 
 A session is a refresh-token family: every use of the refresh token replaces it, the hashes of the replaced ones are
 kept, and whoever shows one of those again (the thief or the robbed, nobody can tell) ends the whole family.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 from uuid import UUID
 
-from persistence.postgres import Connection, Database, Row
-from persistence.session_store import NewSession, open_session
+from persistence.postgres import Connection, Database
+from persistence.registration import Newcomer, lock_registration, register_players
+from persistence.session_store import NewSession, note_session, open_session
+
+
+@dataclass(frozen=True, slots=True)
+class LoginProof:
+    """What somebody logged in with."""
+
+    kind: Literal["init_data", "widget", "dev"]
+    digest: bytes = b""  #: the same when the same proof is shown again; empty where every login is a new one
+    not_before_ms: int = 0  #: it cannot have been shown earlier
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,46 +36,21 @@ class AccountRow:
     created: bool  #: this login registered the player
 
 
-#: advisory lock of everyone who hands out `join_seq`
-REGISTRATION_LOCK = 0x7070_6A5F_6A6F_696E  # "ppj_join"
-
 _FIND_TELEGRAM = "SELECT id, public_id, display_name, premium FROM players WHERE telegram_id = $1"
 _FIND_DEV = "SELECT id, public_id, display_name, premium FROM players WHERE dev_name = $1"
-_REGISTER = """
-    INSERT INTO players
-        (telegram_id, dev_name, display_name, premium, join_seq, generation, created_at, energy_at, bucket_at)
-    SELECT new.telegram_id, new.dev_name, new.display_name, new.premium, last.join_seq + new.position,
-        (SELECT min(g.generation) FROM generations AS g WHERE g.threshold >= last.join_seq + new.position),
-        time_from_ms($5), time_from_ms($5), time_from_ms($5)
-    FROM unnest($1::bigint[], $2::text[], $3::text[], $4::boolean[])
-        WITH ORDINALITY AS new (telegram_id, dev_name, display_name, premium, position)
-    CROSS JOIN (SELECT coalesce(max(join_seq), 0) AS join_seq FROM players) AS last
-    ORDER BY new.position
-    RETURNING id, public_id, display_name
+_LOG_LOGIN = """
+    INSERT INTO security_logs (at, event, player_id, detail)
+    SELECT time_from_ms($1), 'login', $2, jsonb_build_object('session', $3::uuid, 'kind', $4::text, 'proof', $5::text)
+    WHERE $5 = '' OR NOT EXISTS (
+        SELECT FROM security_logs AS earlier
+        WHERE earlier.player_id = $2 AND earlier.at >= time_from_ms($6) AND earlier.event = 'login'
+            AND earlier.detail ->> 'proof' = $5
+    )
 """
 _ROTATE = """
     SELECT player_id, public_id, session_id, display_name
     FROM rotate_refresh_token($1, $2, time_from_ms($3), time_from_ms($4))
 """
-
-
-async def register_players(
-    connection: Connection,
-    *,
-    telegram_ids: Sequence[int | None],
-    dev_names: Sequence[str | None],
-    display_names: Sequence[str],
-    premium: Sequence[bool],
-    now_ms: int,
-) -> Sequence[Row]:
-    """Asyncio-flavoured: insert new players with the next numbers; the caller's transaction holds `REGISTRATION_LOCK`.
-
-    The sequences are columns, one entry per player.
-
-    Returns:
-        `id, public_id, display_name` of each.
-    """
-    return await connection.fetch(_REGISTER, telegram_ids, dev_names, display_names, premium, now_ms)
 
 
 class AccountStore:
@@ -80,27 +65,23 @@ class AccountStore:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def login_by_telegram(
-        self, telegram_id: int, display_name: str, premium: bool, session: NewSession
-    ) -> AccountRow:
+    async def login_by_telegram(self, user: Newcomer, session: NewSession, proof: LoginProof) -> AccountRow:
         """Record a login of this Telegram user; registers the player the first time.
 
         Args:
-            telegram_id: Telegram's id of the user.
-            display_name: for a new player; a known one keeps its name.
-            premium: whether the user has Telegram Premium now.
+            user: with `telegram_id`.
             session: the login.
+            proof: what they showed; shown again it is the same login in the log.
         """
-        return await self._database.transaction(
-            _login, _FIND_TELEGRAM, telegram_id, _Newcomer(telegram_id, None, display_name, premium), session
-        )
+        return await self._database.transaction(_login, _FIND_TELEGRAM, user.telegram_id, user, session, proof)
 
     async def login_by_dev_name(self, name: str, session: NewSession) -> AccountRow:
         """Record a login without Telegram, 1 … 64 characters; the same name is the same player."""
-        return await self._database.transaction(_login, _FIND_DEV, name, _Newcomer(None, name, name, None), session)
+        newcomer, proof = Newcomer(name, dev_name=name), LoginProof("dev")
+        return await self._database.transaction(_login, _FIND_DEV, name, newcomer, session, proof)
 
     async def rotate_refresh(
-        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int
+        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str = ""
     ) -> AccountRow | None:
         """Replace a refresh token; None: unknown, expired, ended, or used before, which ends its session now.
 
@@ -109,53 +90,53 @@ class AccountStore:
             new_hash: hash of its successor.
             now_ms: the present.
             refresh_ttl_s: how long the successor is good for.
+            address: where from; "" = unknown.
         """
-        return await self._database.transaction(_rotate, old_hash, new_hash, now_ms, now_ms + 1000 * refresh_ttl_s)
+        expires_at_ms = now_ms + 1000 * refresh_ttl_s
+        return await self._database.transaction(_rotate, old_hash, new_hash, now_ms, expires_at_ms, address)
 
     async def end_session(self, session_id: UUID) -> None:
         """End a session at its own wish; one that has ended already stays as it is, an unknown one is no error."""
         await self._database.transaction(_end_session, session_id)
 
 
-@dataclass(frozen=True, slots=True)
-class _Newcomer:
-    telegram_id: int | None
-    dev_name: str | None
-    display_name: str
-    premium: bool | None  #: None: this way of logging in does not tell
-
-
 async def _login(
-    connection: Connection, find: str, name: int | str, newcomer: _Newcomer, session: NewSession
+    connection: Connection,
+    find: str,
+    name: int | str | None,
+    newcomer: Newcomer,
+    session: NewSession,
+    proof: LoginProof,
 ) -> AccountRow:
+    if proof.digest:  # one after the other, so that the second sees that the first is in the log
+        key = int.from_bytes(proof.digest[:8], "big", signed=True)
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", key)
     player = await connection.fetchrow(find, name)
     created = False
     if player is None:
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", REGISTRATION_LOCK)
+        await lock_registration(connection)
         player = await connection.fetchrow(find, name)  # another login of the same may have come first
     if player is None:
         created = True
-        [player] = await register_players(
-            connection,
-            telegram_ids=[newcomer.telegram_id],
-            dev_names=[newcomer.dev_name],
-            display_names=[newcomer.display_name],
-            premium=[newcomer.premium or False],
-            now_ms=session.created_at_ms,
-        )
+        [player] = await register_players(connection, [newcomer], now_ms=session.created_at_ms)
     elif newcomer.premium not in (None, player["premium"]):
         await connection.execute("UPDATE players SET premium = $2 WHERE id = $1", player["id"], newcomer.premium)
     await open_session(connection, player["id"], session)
+    await connection.execute(
+        _LOG_LOGIN,
+        *(session.created_at_ms, player["id"], session.id, proof.kind, proof.digest.hex(), proof.not_before_ms),
+    )
     return AccountRow(player["id"], player["public_id"], session.id, player["display_name"], created)
 
 
 async def _rotate(
-    connection: Connection, old_hash: bytes, new_hash: bytes, now_ms: int, expires_at_ms: int
+    connection: Connection, old_hash: bytes, new_hash: bytes, now_ms: int, expires_at_ms: int, address: str
 ) -> AccountRow | None:
     row = await connection.fetchrow(_ROTATE, old_hash, new_hash, now_ms, expires_at_ms)
     if row is None:
         return None
     player_id, public_id, session_id, display_name = row
+    await note_session(connection, session_id, now_ms, address)
     return AccountRow(player_id, public_id, session_id, display_name, created=False)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID, uuid4
 
-from persistence.account_store import REGISTRATION_LOCK, register_players
 from persistence.player_columns import SELECT_LIST, columns_from
 from persistence.postgres import Connection, Database, Row
 from persistence.records import DailyLimits, GrantKind, GrantRow, LoadedPlayer, OwnedElsewhere
+from persistence.registration import Newcomer, lock_registration, register_players
 
 # The function locks in the order of ids and judges leases after the wait; its text says why it takes two statements.
 _CLAIM = f"""
@@ -161,17 +161,10 @@ async def create_load_test_players(database: Database, count: int, *, now_ms: in
 async def _create_load_test_players(connection: Connection, count: int, now_ms: int) -> list[UUID]:
     names = [f"load-{number:06}" for number in range(1, count + 1)]
     find = "SELECT dev_name, id, public_id FROM players WHERE dev_name = ANY ($1::text[]) ORDER BY dev_name"
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", REGISTRATION_LOCK)
+    await lock_registration(connection)
     known = {row[0] for row in await connection.fetch(find, names)}
     missing = [name for name in names if name not in known]
-    await register_players(
-        connection,
-        telegram_ids=[None] * len(missing),
-        dev_names=missing,
-        display_names=missing,
-        premium=[False] * len(missing),
-        now_ms=now_ms,
-    )
+    await register_players(connection, [Newcomer(name, dev_name=name) for name in missing], now_ms=now_ms)
     players = await connection.fetch(find, names)
     call = uuid4()
     await connection.execute(

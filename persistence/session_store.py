@@ -164,6 +164,11 @@ async def open_session(connection: Connection, player_id: int, session: NewSessi
     await connection.execute(_END_SURPLUS, player_id, session.created_at_ms, MAX_SESSIONS)
 
 
+async def note_session(connection: Connection, session: UUID, now_ms: int, address: str) -> None:
+    """Asyncio-flavoured: a login was used just now, from `address` ("" = unknown)."""
+    await connection.execute(_NOTE_SESSIONS, [session], [""], [address], [now_ms])
+
+
 class SessionStore:
     """Logins and devices in PostgreSQL.
 

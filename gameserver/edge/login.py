@@ -69,14 +69,13 @@ class LoginDoor:
     def _let_in(
         self, session: Greeted, hello: Hello, player: UUID, login: UUID, tokens: tuple[str, str] | None
     ) -> None:
-        body = hello.body
-        self._last_seen.note(login, Visitor.of(client=body.client, device=body.device, address=session.address))
+        self._last_seen.note(login, _visitor(session, hello))
         session.join(self._players.cell(player), hello, login, tokens)
 
     async def _log_in(self, session: Greeted, hello: Hello) -> None:
         assert hello.body.init_data is not None
         try:
-            login = await self._accounts.login_telegram(hello.body.init_data, hello.body.client)
+            login = await self._accounts.login_telegram(hello.body.init_data, _visitor(session, hello))
             self._let_in(session, hello, login.public_id, login.session_id, (login.access, login.refresh))
         except WireError as error:
             session.turned_away(error)
@@ -85,3 +84,7 @@ class LoginDoor:
         except Exception:  # one failed login must not end the others
             log.exception("a login failed")
             session.turned_away(Unavailable("the login failed; try again", retry_after_ms=RETRY_MS))
+
+
+def _visitor(session: Greeted, hello: Hello) -> Visitor:
+    return Visitor.of(client=hello.body.client, device=hello.body.device, address=session.address)

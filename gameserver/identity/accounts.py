@@ -6,20 +6,22 @@ without looking anything up, so that a socket costs no round trip; the public id
 """
 
 import hashlib
+import re
 import secrets
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from gameserver.clock import Clock
 from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
 from gameserver.identity.barred import Barred
-from gameserver.identity.telegram import TelegramLogin, verify_init_data
+from gameserver.identity.telegram import TelegramLogin, TelegramVerifier
 from gameserver.identity.tokens import AccessClaims, TokenIssuer
-from gameserver.identity.visitor import Visitor, printable
-from persistence.account_store import AccountRow
+from gameserver.identity.visitor import UNKNOWN, Visitor, printable
+from persistence.account_store import AccountRow, LoginProof
+from persistence.registration import Newcomer
 from persistence.session_store import NewSession
 
 REFRESH_TTL_S: Final = 7 * 86_400
@@ -28,14 +30,13 @@ MAX_NAME_CHARS: Final = 64  #: of a display name
 _REFRESH_TOKEN_BYTES: Final = 32
 _MAX_REFRESH_CHARS: Final = 128
 _NAMELESS: Final = "Player"
+_INVITATION: Final = re.compile(r"r_([0-9A-Za-z]{8,12})", re.ASCII)  # game rules, "Referrals"
 
 
 class AccountStore(Protocol):
     """Where accounts and sessions are kept."""
 
-    async def login_by_telegram(
-        self, telegram_id: int, display_name: str, premium: bool, session: NewSession
-    ) -> AccountRow:
+    async def login_by_telegram(self, user: Newcomer, session: NewSession, proof: LoginProof) -> AccountRow:
         """Record a login of this Telegram user; registers the player the first time."""
         ...
 
@@ -44,7 +45,7 @@ class AccountStore(Protocol):
         ...
 
     async def rotate_refresh(
-        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int
+        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str
     ) -> AccountRow | None:
         """Replace a refresh token; None: unknown, expired, or used before, which ended its session."""
         ...
@@ -75,8 +76,7 @@ class Accounts:
         store: where accounts and sessions are kept.
         issuer: signs and verifies access tokens.
         clock: where the present comes from.
-        bot_tokens: Telegram bot tokens that count: the current one, and the previous one during a rotation.
-        max_age_s: how old an `initData` may be; 0 = no limit.
+        telegram: whose signature under a login counts.
         dev: whether names alone may log in.
         barred: who may not play although the token verifies.
     """
@@ -87,41 +87,67 @@ class Accounts:
         issuer: TokenIssuer,
         clock: Clock,
         *,
-        bot_tokens: Sequence[str],
-        max_age_s: int,
+        telegram: TelegramVerifier,
         dev: bool,
         barred: Barred,
     ) -> None:
         self._store = store
         self._issuer = issuer
         self._clock = clock
-        self._bot_tokens = tuple(bot_tokens)
-        self._max_age_s = max_age_s
+        self._telegram = telegram
         self._dev = dev
         self._barred = barred
 
-    async def login_telegram(self, init_data: str, client: str = "") -> Login:
+    async def login_telegram(self, init_data: str, visitor: Visitor = UNKNOWN) -> Login:
         """Log in whoever opened the Mini App; the same `initData` within its age logs in the same player again.
 
         Args:
             init_data: as Telegram gave it to the page.
-            client: what the client calls itself.
+            visitor: who shows it.
 
         Raises:
             BadInitData: it proves nothing.
         """
         now_ms = self._clock.now_ms()
-        user = verify_init_data(init_data, bot_tokens=self._bot_tokens, now_s=now_ms // 1000, max_age_s=self._max_age_s)
-        refresh, session = _new_session(client, now_ms)
-        row = await self._store.login_by_telegram(user.user_id, display_name(user), user.is_premium, session)
-        return self._login(row, refresh)
+        return await self._login_telegram(
+            "init_data", self._telegram.init_data(init_data, now_ms // 1000), visitor, now_ms
+        )
 
-    async def login_dev(self, name: str, client: str = "") -> Login:
+    async def login_widget(self, fields: Mapping[str, str | int], visitor: Visitor = UNKNOWN) -> Login:
+        """Log in whoever used Telegram's login widget on a page; the same fields are the same login, as above.
+
+        Args:
+            fields: everything the widget gave to the page.
+            visitor: who shows it.
+
+        Raises:
+            BadInitData: they prove nothing.
+        """
+        now_ms = self._clock.now_ms()
+        return await self._login_telegram("widget", self._telegram.widget(fields, now_ms // 1000), visitor, now_ms)
+
+    async def _login_telegram(
+        self, kind: Literal["init_data", "widget"], user: TelegramLogin, visitor: Visitor, now_ms: int
+    ) -> Login:
+        invitation = _INVITATION.fullmatch(user.start_param)
+        newcomer = Newcomer(
+            display_name(user),
+            telegram_id=user.user_id,
+            premium=user.is_premium,
+            invited_by=invitation[1] if invitation else "",
+        )
+        refresh, session = _new_session(visitor, now_ms)
+        proof = LoginProof(
+            kind, user.digest, not_before_ms=max(1, 1000 * (user.auth_date_s - self._telegram.max_skew_s))
+        )
+        return self._login(await self._store.login_by_telegram(newcomer, session, proof), refresh)
+
+    async def login_dev(self, name: str, visitor: Visitor = UNKNOWN) -> Login:
         """Log in by name alone, for development and load tests; the same name is the same player.
 
         Args:
             name: 1 to 64 printable characters, spaces only inside.
-            client: what the client calls itself.
+            visitor: who shows it.
 
         Raises:
             Forbidden: this server is not in dev mode.
@@ -131,15 +157,16 @@ class Accounts:
             raise Forbidden("login by name exists only with GAME_ENV=dev")
         if not 1 <= len(name) <= MAX_NAME_CHARS or name != printable(name):
             raise InvalidArgument(f"a name has 1 to {MAX_NAME_CHARS} printable characters and single spaces inside")
-        refresh, session = _new_session(client, self._clock.now_ms())
+        refresh, session = _new_session(visitor, self._clock.now_ms())
         row = await self._store.login_by_dev_name(name, session)
         return self._login(row, refresh)
 
-    async def refresh(self, refresh_token: str) -> Login:
+    async def refresh(self, refresh_token: str, visitor: Visitor = UNKNOWN) -> Login:
         """Trade a refresh token for new tokens; each is good once.
 
         Args:
             refresh_token: the newest one of the session.
+            visitor: who shows it.
 
         Raises:
             Unauthenticated: unknown, expired, or used before; in the last case its whole session has ended.
@@ -148,7 +175,7 @@ class Accounts:
             raise Unauthenticated("this is not a refresh token")
         successor = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
         row = await self._store.rotate_refresh(
-            _hash(refresh_token), _hash(successor), self._clock.now_ms(), REFRESH_TTL_S
+            _hash(refresh_token), _hash(successor), self._clock.now_ms(), REFRESH_TTL_S, visitor.address
         )
         if row is None:
             raise Unauthenticated("the refresh token is not good any more: log in again")
@@ -193,10 +220,16 @@ def display_name(user: TelegramLogin) -> str:
     return full or printable(user.username)[:MAX_NAME_CHARS] or _NAMELESS
 
 
-def _new_session(client: str, now_ms: int) -> tuple[str, NewSession]:
+def _new_session(visitor: Visitor, now_ms: int) -> tuple[str, NewSession]:
     refresh = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
-    label = Visitor.of(client=client).client
-    return refresh, NewSession(uuid.uuid4(), _hash(refresh), now_ms + REFRESH_TTL_S * 1000, label, now_ms)
+    return refresh, NewSession(
+        id=uuid.uuid4(),
+        refresh_hash=_hash(refresh),
+        expires_at_ms=now_ms + REFRESH_TTL_S * 1000,
+        client=visitor.client,
+        created_at_ms=now_ms,
+        address=visitor.address,
+    )
 
 
 def _hash(refresh_token: str) -> bytes:

@@ -28,6 +28,10 @@ class Visitor:
         return cls(printable(client)[:MAX_CLIENT_CHARS], printable(device)[:MAX_DEVICE_CHARS], _ip_address(address))
 
 
+#: nobody knows who it is
+UNKNOWN: Final = Visitor()
+
+
 def printable(text: str) -> str:
     """`text` without control, formatting and unassigned characters, its runs of white space made one space."""
     return "".join(char for char in " ".join(text.split()) if char.isprintable()).strip()

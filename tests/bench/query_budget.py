@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import msgspec
 import trio
 
-from persistence import account_store, economy_store, flush_transaction, player_store
+from persistence import account_store, economy_store, flush_transaction, player_store, registration
 from persistence.flush_sink import PostgresSink
 from persistence.postgres import Connection, Database
 from persistence.records import LoadedPlayer
@@ -30,7 +30,8 @@ CLAIMED = 1_000  #: players at once
 FREQUENT = {
     "login by Telegram": account_store._FIND_TELEGRAM,
     "login by name": account_store._FIND_DEV,
-    "registration": account_store._REGISTER,
+    "registration": registration._NEXT,
+    "registration, who invited": registration._INVITED,
     "cursors of players": player_store._CURSORS,
     "grants of players": player_store._GRANTS,
     "grants of a node": player_store._GRANTS_OF_NODE,

@@ -23,10 +23,12 @@ from gameserver.edge.surroundings import Surroundings
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.barred import Barred
 from gameserver.identity.last_seen import LastSeen
+from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
 from gameserver.settings import TransportKind
-from persistence.account_store import AccountRow
+from persistence.account_store import AccountRow, LoginProof
 from persistence.records import LoadedPlayer
+from persistence.registration import Newcomer
 from persistence.session_store import NewSession
 from tests.fakes.memory_accounts import MemoryAccounts
 from tests.fakes.memory_sessions import MemorySessions
@@ -66,10 +68,8 @@ class _RegisteringAccounts(MemoryAccounts):
         super().__init__()
         self._database = database
 
-    async def login_by_telegram(
-        self, telegram_id: int, display_name: str, premium: bool, session: NewSession
-    ) -> AccountRow:
-        row = await super().login_by_telegram(telegram_id, display_name, premium, session)
+    async def login_by_telegram(self, user: Newcomer, session: NewSession, proof: LoginProof) -> AccountRow:
+        row = await super().login_by_telegram(user, session, proof)
         if row.public_id not in self._database.rows:
             self._database.add(row.public_id)
         return row
@@ -106,10 +106,9 @@ async def loopback_game(
     descriptors = _descriptors()
     clock, database = ManualClock(), PlayerDatabase()
     issuer = TokenIssuer({"test": KEY})
+    telegram = TelegramVerifier(bot_tokens=(BOT_TOKEN,))
     barred = Barred(clock, token_ms=1_000 * TOKEN_LIFE_S)
-    accounts = Accounts(
-        _RegisteringAccounts(database), issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=True, barred=barred
-    )
+    accounts = Accounts(_RegisteringAccounts(database), issuer, clock, telegram=telegram, dev=True, barred=barred)
     players = build_registry(database, clock)
     sessions = MemorySessions()
     heartbeat = Heartbeat(clock)

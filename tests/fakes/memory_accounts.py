@@ -4,7 +4,8 @@ import uuid
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from persistence.account_store import AccountRow
+from persistence.account_store import AccountRow, LoginProof
+from persistence.registration import Newcomer
 from persistence.session_store import NewSession
 
 
@@ -27,6 +28,7 @@ class Player:
     name: str
     public_id: UUID = field(default_factory=uuid.uuid4)
     premium: bool = False
+    invited_by: str = ""
 
 
 class MemoryAccounts:
@@ -35,20 +37,23 @@ class MemoryAccounts:
     def __init__(self) -> None:
         self.players: dict[str, Player] = {}
         self.sessions: dict[UUID, Session] = {}
+        self.proofs: list[LoginProof] = []
 
-    async def login_by_telegram(
-        self, telegram_id: int, display_name: str, premium: bool, session: NewSession
-    ) -> AccountRow:
-        row = self._login(f"telegram:{telegram_id}", display_name, session)
-        self.players[f"telegram:{telegram_id}"].premium = premium
+    async def login_by_telegram(self, user: Newcomer, session: NewSession, proof: LoginProof) -> AccountRow:
+        row = self._login(f"telegram:{user.telegram_id}", user.display_name, session)
+        player = self.players[f"telegram:{user.telegram_id}"]
+        player.premium = player.premium if user.premium is None else user.premium
+        player.invited_by = user.invited_by if row.created else player.invited_by
+        self.proofs.append(proof)
         return row
 
     async def login_by_dev_name(self, name: str, session: NewSession) -> AccountRow:
         return self._login(f"dev:{name}", name, session)
 
     async def rotate_refresh(
-        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int
+        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str
     ) -> AccountRow | None:
+        del address
         for session_id, session in self.sessions.items():
             if old_hash not in session.hashes or session.ended or session.expires_at_ms <= now_ms:
                 continue

@@ -13,6 +13,7 @@ from gameserver.clock import ManualClock
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.barred import Barred
 from gameserver.identity.sessions import Sessions
+from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
 from gameserver.metrics import Metrics
 from http_admin.app import Services, create_app
@@ -63,8 +64,7 @@ class Site:
             self.store,
             self.issuer,
             self.clock,
-            bot_tokens=[BOT_TOKEN],
-            max_age_s=86_400,
+            telegram=TelegramVerifier(bot_tokens=(BOT_TOKEN,)),
             dev=self.dev,
             barred=self.barred,
         )

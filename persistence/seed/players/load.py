@@ -8,9 +8,9 @@ server's schedule derives (influence, daily figures, boards) is derived here by 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
 
-from persistence.account_store import REGISTRATION_LOCK
 from persistence.errors import SetupFailed
 from persistence.postgres import Connection, Database
+from persistence.registration import lock_registration
 from persistence.seed.players.content import Content, read_game_content
 from persistence.seed.players.history import EconomyHour, History, Plan, Report
 from persistence.seed.players.sheets import COLUMNS
@@ -99,7 +99,7 @@ async def _load(connection: Connection, history: History, report: Report) -> dic
     await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     await connection.execute("SET LOCAL work_mem = '128MB'")
     await connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", REGISTRATION_LOCK)
+    await lock_registration(connection)
     await _insist_on_an_empty_game(connection)
     calendar = history.calendar
     months = (calendar.until.year - calendar.first.year) * 12 + calendar.until.month - calendar.first.month + 3

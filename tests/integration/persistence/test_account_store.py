@@ -1,4 +1,4 @@
-"""Registration, logins, refresh tokens, against a real PostgreSQL."""
+"""Logins, their log, refresh tokens, against a real PostgreSQL."""
 
 import hashlib
 from uuid import UUID, uuid4
@@ -6,9 +6,9 @@ from uuid import UUID, uuid4
 import pytest
 import trio
 
-from persistence.account_store import AccountStore
-from persistence.errors import Rejected
+from persistence.account_store import AccountRow, AccountStore, LoginProof
 from persistence.postgres import Database
+from persistence.registration import Newcomer
 from persistence.session_store import NewSession
 from tests.fakes.database_probe import rows
 from tests.fakes.flushable_player import AT_MS
@@ -30,9 +30,18 @@ def store(database: Database) -> AccountStore:
     return AccountStore(database)
 
 
+def user(telegram_id: int = 42, name: str = "Ada", *, premium: bool | None = False) -> Newcomer:
+    return Newcomer(name, telegram_id=telegram_id, premium=premium)
+
+
+def proof(text: str = "", *, not_before_ms: int = AT_MS - 1_000) -> LoginProof:
+    """What was shown: the same text is the same proof; no text: one that nobody has shown before."""
+    return LoginProof("init_data", hash_of(text or str(uuid4())), not_before_ms)
+
+
 async def test_the_first_login_registers_and_the_next_finds(database: Database, store: AccountStore) -> None:
-    first = await store.login_by_telegram(42, "Ada", False, session())
-    again = await store.login_by_telegram(42, "Ada Lovelace", True, session())
+    first = await store.login_by_telegram(user(), session(), proof())
+    again = await store.login_by_telegram(user(name="Ada Lovelace", premium=True), session(), proof())
     assert (first.created, again.created) == (True, False)
     assert (again.player_id, again.public_id, again.display_name) == (first.player_id, first.public_id, "Ada")
     assert first.session_id != again.session_id
@@ -51,33 +60,72 @@ async def test_a_dev_name_is_a_player_too(store: AccountStore) -> None:
     assert ada.display_name == "ada"
 
 
-async def test_two_hundred_at_once_give_no_gap_and_no_double(asyncio_loop: None, database_dsn: str) -> None:  # noqa: ARG001 - its loop
+async def test_a_way_of_logging_in_that_does_not_tell_of_premium_changes_nothing(
+    database: Database, store: AccountStore
+) -> None:
+    for premium, kept in ((None, False), (True, True), (None, True), (False, False)):
+        await store.login_by_telegram(user(premium=premium), session(), proof())
+        assert await rows(database, "SELECT premium FROM players") == [(kept,)]
+
+
+# ---- the log of logins
+
+_LOGINS = """
+    SELECT player_id, ms_from_time(at), severity::text, detail ->> 'session', detail ->> 'kind'
+    FROM security_logs WHERE event = 'login' ORDER BY id
+"""
+
+
+async def test_each_login_is_in_the_log_once(database: Database, store: AccountStore) -> None:
+    first = await store.login_by_telegram(user(), session(), proof("Monday"))
+    replayed = await store.login_by_telegram(user(), session(), proof("Monday"))
+    other = await store.login_by_telegram(user(), session(), proof("Tuesday"))
+    assert first.player_id == replayed.player_id
+    assert await rows(database, _LOGINS) == [
+        (first.player_id, AT_MS, "info", str(first.session_id), "init_data"),
+        (first.player_id, AT_MS, "info", str(other.session_id), "init_data"),
+    ]
+    assert await rows(database, "SELECT count(*) FROM player_sessions") == [(3,)], "a replay is a session all the same"
+
+
+async def test_logins_by_name_are_all_in_the_log(database: Database, store: AccountStore) -> None:
+    logins = [await store.login_by_dev_name("ada", session()) for _ in range(2)]
+    assert await rows(database, _LOGINS) == [
+        (login.player_id, AT_MS, "info", str(login.session_id), "dev") for login in logins
+    ]
+
+
+async def test_the_same_proof_is_known_in_another_month_and_not_looked_for_before_it_was_made(
+    database: Database, store: AccountStore
+) -> None:
+    await rows(database, "SELECT create_partitions('security_logs', to_timestamp($1)::date, 3)", AT_MS // 1_000)
+    later_ms = AT_MS + 40 * 86_400_000
+    later = NewSession(uuid4(), hash_of("later"), later_ms + 1_000, "", later_ms)
+    await store.login_by_telegram(user(), session(), proof("once", not_before_ms=1))
+    await store.login_by_telegram(user(), later, proof("once", not_before_ms=1))
+    assert await rows(database, "SELECT count(*) FROM security_logs") == [(1,)]
+    await store.login_by_telegram(user(), session(), proof("once", not_before_ms=AT_MS + 1))
+    assert await rows(database, "SELECT count(*) FROM security_logs") == [(2,)]
+
+
+async def test_one_proof_shown_by_twenty_at_once_is_one_login(asyncio_loop: None, database_dsn: str) -> None:  # noqa: ARG001 - its loop
     async with Database.open(database_dsn, max_connections=20) as database:
-        store = AccountStore(database)
+        store, found = AccountStore(database), list[AccountRow]()
 
-        async def register(number: int) -> None:
-            # every third is the same person logging in from several places
-            await store.login_by_telegram(number if number % 3 else 3, f"player {number}", False, session())
+        async def log_in() -> None:
+            found.append(await store.login_by_telegram(user(), session(), proof("the same")))
 
-        with trio.fail_after(60):
+        with trio.fail_after(30):
             async with trio.open_nursery() as nursery:
-                for number in range(1, 201):
-                    nursery.start_soon(register, number)
-        found = await rows(
-            database, "SELECT count(*), min(join_seq), max(join_seq), count(DISTINCT telegram_id) FROM players"
-        )
-        assert found == [(135, 1, 135, 135)]
-        assert await rows(database, "SELECT count(*) FROM player_sessions") == [(200,)]
+                for _ in range(20):
+                    nursery.start_soon(log_in)
+        assert len({row.player_id for row in found}) == 1
+        assert [row.created for row in found].count(True) == 1
+        assert await rows(database, "SELECT count(*) FROM security_logs WHERE event = 'login'") == [(1,)]
+        assert await rows(database, "SELECT count(*) FROM player_sessions") == [(20,)]
 
 
-async def test_a_registration_that_fails_leaves_no_gap(database: Database, store: AccountStore) -> None:
-    taken = session()
-    await store.login_by_dev_name("one", taken)
-    with pytest.raises(Rejected):
-        await store.login_by_dev_name("two", session(id_=taken.id))  # fails after the player was inserted
-    await store.login_by_dev_name("three", session())
-    found = await rows(database, "SELECT dev_name, join_seq FROM players ORDER BY join_seq")
-    assert found == [("one", 1), ("three", 2)]
+# ---- refresh tokens
 
 
 async def test_refresh_rotates(store: AccountStore) -> None:

@@ -7,10 +7,11 @@ import pytest
 import trio
 
 from persistence.account_changes import ban_account, erase_account, lift_ban, migrate_account
-from persistence.account_store import AccountRow, AccountStore
+from persistence.account_store import AccountRow, AccountStore, LoginProof
 from persistence.barred_store import CHANNEL, BarredRows, BarredStore
 from persistence.errors import SetupFailed
 from persistence.postgres import Database
+from persistence.registration import Newcomer
 from persistence.session_store import SessionStore
 from tests.fakes.database_probe import rows
 from tests.fakes.flushable_player import AT_MS
@@ -70,7 +71,7 @@ async def test_a_login_that_is_ended_is_told_however_it_ends(database: Database,
     moved = await log_in(database)
     await migrate_account(database, ada.public_id, 99, now_ms=AT_MS, actor="test")
     assert await ear.next() == f"session {moved.session_id}"
-    last = await accounts.login_by_telegram(99, "Ada", False, session())
+    last = await accounts.login_by_telegram(Newcomer("Ada", telegram_id=99), session(), LoginProof("init_data"))
     await erase_account(database, last.public_id, now_ms=AT_MS, actor="test")
     assert await ear.next() == f"session {last.session_id}"
     everybody = await BarredStore(database).everybody(ended_since_ms=AT_MS - 1, now_ms=AT_MS)

@@ -4,9 +4,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from persistence.account_store import AccountStore
+from persistence.account_store import AccountStore, LoginProof
 from persistence.flush_transaction import write_by_steps
 from persistence.postgres import Database
+from persistence.registration import Newcomer
 from persistence.session_store import NewSession
 from tests.fakes.database_probe import claimed_players, rows
 from tests.fakes.flushable_player import AT_MS
@@ -190,12 +191,13 @@ async def test_erased_stays_erased(database: Database) -> None:
 
 
 async def test_the_same_telegram_account_is_a_new_player_afterwards(database: Database) -> None:
+    somebody = Newcomer("Z", telegram_id=TELEGRAM_ID)
     session = NewSession(uuid4(), b"h" * 32, AT_MS + 1_000, "web", AT_MS)
-    before = await AccountStore(database).login_by_telegram(TELEGRAM_ID, "Z", False, session)
+    before = await AccountStore(database).login_by_telegram(somebody, session, LoginProof("init_data"))
     assert (before.player_id, before.created) == (1, False)
     await rows(database, ERASE)
     session = NewSession(uuid4(), b"i" * 32, AT_MS + 1_000, "web", AT_MS)
-    after = await AccountStore(database).login_by_telegram(TELEGRAM_ID, "Z", False, session)
+    after = await AccountStore(database).login_by_telegram(somebody, session, LoginProof("init_data"))
     assert after.created
     assert after.player_id not in (1, 2, 3)
     assert after.public_id != OLD_PUBLIC_ID

@@ -135,7 +135,7 @@ async def test_a_grant_rings_the_bell_once_it_is_committed(database: Database) -
     heard = 0
     bell = trio.Event()
 
-    def on_notice() -> None:
+    def on_notice(_: str) -> None:
         nonlocal heard
         heard += 1
         bell.set()

@@ -149,3 +149,12 @@ async def test_devices_are_not_remembered_without_end(
     for number in range(6):
         await store.note([Sighting(ada.session_id, f"device {number}", "", "", AT_MS + number)])
     assert [row.device for row in await store.devices(ada.public_id, AT_MS)] == ["device 5", "device 4", "device 3"]
+
+
+async def test_a_refresh_is_a_use(database: Database, store: SessionStore) -> None:
+    accounts, new = AccountStore(database), session()
+    row = await accounts.login_by_dev_name("ada", new)
+    successor = hashlib.sha256(b"next").digest()
+    assert await accounts.rotate_refresh(new.refresh_hash, successor, AT_MS + 50, 100, "2001:db8::2")
+    [login] = await store.sessions(row.public_id, AT_MS)
+    assert (login.last_seen_at_ms, login.address) == (AT_MS + 50, "2001:db8::2")

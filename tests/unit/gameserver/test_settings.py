@@ -14,6 +14,7 @@ from gameserver.settings import (
     FlushTarget,
     LogFormat,
     Settings,
+    TelegramEnvironment,
     load_settings,
     setting_sources,
     signing_keys,
@@ -42,7 +43,9 @@ def test_defaults_are_those_of_the_protocol() -> None:
     assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8601)
     assert (settings.env, settings.is_dev, settings.log_format) == (Environment.DEV, True, LogFormat.TEXT)
     assert (settings.drain_s, settings.flush_ms) == (20, 250)
-    assert (settings.initdata_max_age_s, settings.emission_scale_pt) == (86_400, 10**9)
+    assert (settings.initdata_max_age_s, settings.initdata_max_skew_s) == (86_400, 60)
+    assert (settings.telegram_env, settings.bot_id) == (TelegramEnvironment.PROD, None)
+    assert settings.emission_scale_pt == 10**9
     assert (settings.max_sockets, settings.max_sockets_per_address, settings.handshakes_per_s) == (18_000, 1_000, 2_000)
     assert settings.node_name(9_000).endswith(":9000")
     assert settings.problems() == []
@@ -68,6 +71,13 @@ def test_defaults_are_those_of_the_protocol() -> None:
         ("GAME_JWT_KEYS", "kid:short"),
         ("GAME_JWT_KEYS", f"a:{SECRET},a:{SECRET}"),
         ("GAME_INITDATA_MAX_AGE_S", "-1"),
+        ("GAME_INITDATA_MAX_SKEW_S", "-1"),
+        ("GAME_INITDATA_MAX_SKEW_S", "3601"),
+        ("GAME_TELEGRAM_ENV", "production"),
+        ("GAME_TELEGRAM_ENV", ""),
+        ("GAME_BOT_ID", "0"),
+        ("GAME_BOT_ID", "@my_bot"),
+        ("GAME_BOT_ID", BOT_TOKEN),
         ("GAME_EMISSION_SCALE_PT", "0"),
         ("GAME_LOG_FORMAT", "xml"),
         ("GAME_FLUSH_MS", "0"),
@@ -83,6 +93,7 @@ def test_a_wrong_value_names_its_variable(monkeypatch: pytest.MonkeyPatch, varia
     assert sentence.startswith(f"{variable} is wrong: ")
     assert "\n" not in sentence
     assert SECRET not in sentence
+    assert BOT_TOKEN not in sentence
 
 
 def test_values_come_from_the_command_line_the_environment_the_file_in_that_order(
@@ -102,7 +113,7 @@ def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(signing_keys(settings).items()) == [("new", SECRET), ("old", SECRET + "x")]
 
 
-@pytest.mark.parametrize("name", ["DATA_DIR", "TLS_CERT", "TLS_KEY", "DATABASE_URL"])
+@pytest.mark.parametrize("name", ["DATA_DIR", "TLS_CERT", "TLS_KEY", "DATABASE_URL", "BOT_ID"])
 def test_empty_is_unset(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(f"GAME_{name}", "")
     assert getattr(load_settings(), name.lower()) is None
@@ -165,6 +176,56 @@ def test_a_malformed_bot_token_does_not_count(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("GAME_BOT_TOKEN", "nonsense")
     monkeypatch.setenv("GAME_BOT_TOKEN_PREVIOUS", BOT_TOKEN)
     assert load_settings().bot_tokens == (BOT_TOKEN,)
+
+
+def test_production_may_do_without_the_token_where_the_bots_number_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    production(monkeypatch)
+    monkeypatch.delenv("GAME_BOT_TOKEN")
+    monkeypatch.setenv("GAME_BOT_ID", "7342037359")
+    settings = load_settings()
+    assert (settings.bot_tokens, settings.bot_id) == ((), 7342037359)
+    assert settings.cautions() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (
+            {"GAME_BOT_TOKEN_PREVIOUS": BOT_TOKEN},
+            "GAME_BOT_TOKEN_PREVIOUS is for a rotation only; set GAME_BOT_TOKEN to the present token.",
+        ),
+        (
+            {"GAME_BOT_TOKEN": BOT_TOKEN, "GAME_BOT_ID": "1"},
+            "GAME_BOT_ID is not the number in GAME_BOT_TOKEN; leave it out where the token is set.",
+        ),
+    ],
+)
+def test_settings_of_telegram_that_contradict_each_other(
+    monkeypatch: pytest.MonkeyPatch, given: dict[str, str], sentence: str
+) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().problems() == [sentence]
+    production(monkeypatch)
+    monkeypatch.delenv("GAME_BOT_TOKEN")
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(OperatorError, match=sentence.partition(";")[0]):
+        load_settings()
+
+
+def test_what_is_most_likely_not_meant_is_said_and_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    production(monkeypatch)
+    monkeypatch.setenv("GAME_BOT_ID", "7342037359")
+    monkeypatch.setenv("GAME_BOT_TOKEN_PREVIOUS", BOT_TOKEN.replace("AAHI", "AAFZ"))
+    assert load_settings().cautions() == []
+    monkeypatch.setenv("GAME_BOT_TOKEN_PREVIOUS", "1" + BOT_TOKEN)
+    monkeypatch.setenv("GAME_TELEGRAM_ENV", "test")
+    other_bot, test_servers = load_settings().cautions()
+    assert "of different bots" in other_bot
+    assert "GAME_TELEGRAM_ENV=test" in test_servers
+    monkeypatch.setenv("GAME_ENV", "dev")
+    assert load_settings().cautions() == [other_bot]
 
 
 def test_settings_do_not_change() -> None:

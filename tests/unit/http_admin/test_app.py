@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from http_admin.guards import MAX_BODY_BYTES
 from persistence.errors import DatabaseUnavailable
 from tests.fakes.site import Site, assert_problem
+from tests.fakes.telegram import signed_widget
 
 
 @pytest.fixture
@@ -89,6 +90,61 @@ async def test_init_data_that_proves_nothing_is_401(site: Site, data: str) -> No
         assert site.store.players == {}
 
 
+async def test_the_login_widget_logs_in_the_same_player(site: Site) -> None:
+    now_s = site.clock.now_ms() // 1_000
+    async with site.client() as client:
+        mini_app = (await client.post("/auth/login", json={"init_data": site.init_data(is_premium=True)})).json()
+        for fields in ({"id": 42, "auth_date": now_s}, {"id": "42", "auth_date": str(now_s), "username": "ada"}):
+            response = await client.post("/auth/login", json={"widget": signed_widget(dict(fields))})
+            assert response.status_code == 200, response.text
+            assert response.json()["player"] == mini_app["player"]
+        assert site.store.players["telegram:42"].premium, "the widget does not tell, so what was told stays"
+        spoilt = signed_widget({"id": 42, "auth_date": now_s}) | {"id": 43}
+        assert_problem(await client.post("/auth/login", json={"widget": spoilt}), 401)
+        site.clock.advance(86_401_000)
+        late = signed_widget({"id": 42, "auth_date": now_s})
+        assert_problem(await client.post("/auth/login", json={"widget": late}), 401)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"init_data": "x", "widget": {"id": 1}},
+        {"init_data": None, "widget": None},
+        {"widget": None},
+        {"widget": "id=42"},
+        {"widget": ["id", 42]},
+        {"widget": {"id": True}},
+        {"widget": {"id": 1.5}},
+        {"widget": {"id": None}},
+        {"widget": {"id": -1}},
+        {"widget": {"id": 2**53}},
+        {"widget": {"user": {"id": 42}}},
+        {"widget": {"x" * 65: "y"}},
+        {"widget": {"x": "y" * 2_049}},
+        {"widget": {f"x{number}": "y" for number in range(33)}},
+    ],
+)
+async def test_a_login_is_by_exactly_one_of_two_and_a_widget_is_flat(site: Site, body: dict[str, Any]) -> None:
+    async with site.client() as client:
+        assert_problem(await client.post("/auth/login", json=body), 422)
+        assert site.store.sessions == {}
+
+
+async def test_the_description_shows_both_ways_to_log_in(site: Site) -> None:
+    async with site.client() as client:
+        description = (await client.get("/openapi.json")).json()
+        content = description["paths"]["/auth/login"]["post"]["requestBody"]["content"]["application/json"]
+        schema = description["components"]["schemas"]["TelegramLogin"]
+        assert schema["oneOf"] == [{"required": ["init_data"]}, {"required": ["widget"]}]
+        assert schema["properties"]["init_data"]["type"] == "string"
+        assert schema["properties"]["widget"]["type"] == "object"
+        assert set(content["examples"]) == {"mini_app", "widget"}
+        for example in content["examples"].values():
+            assert_problem(await client.post("/auth/login", json=example["value"]), 401)
+
+
 async def test_old_init_data_is_401(site: Site) -> None:
     data = site.init_data()
     site.clock.advance(86_401_000)
@@ -131,6 +187,8 @@ async def test_an_expired_access_token_is_401(site: Site) -> None:
         b'{"KEY": {"x": 1}}',
         b'"KEY"',
         b"\xff\xfe",
+        b'{"KEY": ' + b"9" * 5_000 + b"}",
+        b'{"KEY": ' + b"[" * 10_000,
         b'{"KEY": "' + b"x" * 5_000 + b'"}',
     ],
 )

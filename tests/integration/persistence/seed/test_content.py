@@ -77,7 +77,7 @@ async def test_the_shipped_content_is_loaded_once(database: Database) -> None:
 async def test_servers_are_told_of_a_change(database: Database, folder: ContentFolder) -> None:
     told = trio.Event()
 
-    def notice() -> None:
+    def notice(_: str) -> None:
         told.set()
 
     await load_content(database, folder.read())

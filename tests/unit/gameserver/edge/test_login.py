@@ -12,7 +12,9 @@ from gameserver.errors import Unavailable
 from gameserver.identity.accounts import Accounts, Login
 from gameserver.identity.barred import Barred
 from gameserver.identity.last_seen import LastSeen
+from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TokenIssuer
+from gameserver.identity.visitor import UNKNOWN, Visitor
 from persistence.errors import DatabaseUnavailable
 from tests.fakes.lone_session import LoneSession
 from tests.fakes.loopback_game import KEY, build_registry
@@ -32,15 +34,14 @@ class FailingAccounts(Accounts):
             MemoryAccounts(),
             TokenIssuer({"test": KEY}),
             lone.clock,
-            bot_tokens=(),
-            max_age_s=0,
+            telegram=TelegramVerifier(),
             dev=False,
             barred=Barred(lone.clock, token_ms=1),
         )
         self._failure = failure
 
-    async def login_telegram(self, init_data: str, client: str = "") -> Login:
-        raise self._failure from RuntimeError(init_data, client)
+    async def login_telegram(self, init_data: str, visitor: Visitor = UNKNOWN) -> Login:
+        raise self._failure from RuntimeError(init_data, visitor)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,7 @@ async def test_a_token_is_checked_without_waiting(autojump_clock: object) -> Non
     lone = LoneSession()
     issuer = TokenIssuer({"test": KEY})
     barred = Barred(lone.clock, token_ms=1)
-    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, bot_tokens=(), max_age_s=0, dev=False, barred=barred)
+    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, telegram=TelegramVerifier(), dev=False, barred=barred)
     players = build_registry(lone.database, lone.clock)
     async with trio.open_nursery() as nursery:
         await nursery.start(players.run)

@@ -7,10 +7,11 @@ from gameserver.clock import ManualClock
 from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
 from gameserver.identity.accounts import MAX_NAME_CHARS, REFRESH_TTL_S, Accounts
 from gameserver.identity.barred import Barred
-from gameserver.identity.telegram import BadInitData
+from gameserver.identity.telegram import BadInitData, TelegramVerifier
 from gameserver.identity.tokens import ACCESS_TTL_S, TokenIssuer
+from gameserver.identity.visitor import Visitor
 from tests.fakes.memory_accounts import MemoryAccounts
-from tests.fakes.telegram import BOT_TOKEN, init_data
+from tests.fakes.telegram import BOT_TOKEN, init_data, signed_widget
 
 
 @pytest.fixture
@@ -25,9 +26,8 @@ def store() -> MemoryAccounts:
 
 def front_desk(store: MemoryAccounts, clock: ManualClock, *, dev: bool = True) -> Accounts:
     issuer = TokenIssuer({"k1": "a key of at least thirty-two bytes!"})
-    return Accounts(
-        store, issuer, clock, bot_tokens=[BOT_TOKEN], max_age_s=86_400, dev=dev, barred=Barred(clock, token_ms=1)
-    )
+    telegram = TelegramVerifier(bot_tokens=(BOT_TOKEN,))
+    return Accounts(store, issuer, clock, telegram=telegram, dev=dev, barred=Barred(clock, token_ms=1))
 
 
 @pytest.fixture
@@ -43,9 +43,9 @@ async def test_the_first_login_registers_and_the_same_data_finds_the_same_player
     accounts: Accounts, store: MemoryAccounts, clock: ManualClock
 ) -> None:
     opened = raw(clock, is_premium=True)
-    first = await accounts.login_telegram(opened, "web/1")
+    first = await accounts.login_telegram(opened, Visitor("web/1"))
     clock.advance(86_400_000)
-    second = await accounts.login_telegram(opened, "web/1")
+    second = await accounts.login_telegram(opened, Visitor("web/1"))
     assert (first.created, second.created) == (True, False)
     assert first.player_id == second.player_id
     assert first.public_id == second.public_id
@@ -56,6 +56,71 @@ async def test_the_first_login_registers_and_the_same_data_finds_the_same_player
     clock.advance(1_000)
     with pytest.raises(BadInitData, match="older"):
         await accounts.login_telegram(opened)
+
+
+@pytest.mark.parametrize(
+    ("start_param", "code"),
+    [
+        ("r_0aB1cD2e", "0aB1cD2e"),
+        ("r_0aB1cD2eF3gH", "0aB1cD2eF3gH"),
+        (None, ""),
+        ("", ""),
+        ("r_", ""),
+        ("r_0aB1cD2", ""),
+        ("r_0aB1cD2eF3gHi", ""),
+        ("r_0aB1-D2e", ""),
+        ("R_0aB1cD2e", ""),
+        ("0aB1cD2e", ""),
+        ("xr_0aB1cD2e", ""),
+        ("r_0aB1cD2é", ""),
+        ("r_١٢٣٤٥٦٧٨", ""),
+    ],
+)
+async def test_who_invited_is_in_the_link_that_opened_the_app(
+    accounts: Accounts, store: MemoryAccounts, clock: ManualClock, start_param: str | None, code: str
+) -> None:
+    await accounts.login_telegram(init_data(clock.now_ms() // 1000, start_param=start_param))
+    assert store.players["telegram:42"].invited_by == code
+    await accounts.login_telegram(init_data(clock.now_ms() // 1000, start_param="r_TooLate123"))
+    assert store.players["telegram:42"].invited_by == code
+
+
+async def test_the_widget_is_the_same_player_and_keeps_what_it_does_not_tell(
+    accounts: Accounts, store: MemoryAccounts, clock: ManualClock
+) -> None:
+    first = await accounts.login_telegram(raw(clock, is_premium=True))
+    fields = signed_widget({"id": 42, "first_name": "Ada", "auth_date": clock.now_ms() // 1000})
+    second = await accounts.login_widget(fields, Visitor("browser"))
+    assert first.public_id == second.public_id
+    assert store.players["telegram:42"].premium
+    assert store.sessions[second.session_id].client == "browser"
+    with pytest.raises(BadInitData):
+        await accounts.login_widget(fields | {"id": 43})
+
+
+async def test_the_store_knows_a_login_that_is_shown_again(
+    accounts: Accounts, store: MemoryAccounts, clock: ManualClock
+) -> None:
+    opened = raw(clock)
+    now_ms = clock.now_ms() // 1000 * 1000
+    for data in (opened, "&".join(reversed(opened.split("&"))), raw(clock, id=43)):
+        await accounts.login_telegram(data)
+    clock.advance(1_000)
+    await accounts.login_widget(signed_widget({"id": 42, "auth_date": now_ms // 1000}))
+    first, again, other, widget = store.proofs
+    assert first == again
+    assert len({first.digest, other.digest, widget.digest}) == 3
+    assert [proof.kind for proof in store.proofs] == ["init_data", "init_data", "init_data", "widget"]
+    assert {proof.not_before_ms for proof in store.proofs} == {now_ms - 60_000}, "it may have come a minute early"
+
+
+async def test_a_login_of_long_ago_has_a_time_too(store: MemoryAccounts, clock: ManualClock) -> None:
+    anytime = TelegramVerifier(bot_tokens=(BOT_TOKEN,), max_age_s=0)
+    accounts = Accounts(
+        store, TokenIssuer({"k1": "k" * 32}), clock, telegram=anytime, dev=False, barred=Barred(clock, token_ms=1)
+    )
+    await accounts.login_telegram(init_data(1))
+    assert [proof.not_before_ms for proof in store.proofs] == [1]
 
 
 async def test_bad_init_data_reaches_no_store(accounts: Accounts, store: MemoryAccounts, clock: ManualClock) -> None:
@@ -76,7 +141,7 @@ async def test_the_access_token_names_player_and_session(accounts: Accounts, clo
 
 
 async def test_the_store_never_sees_a_refresh_token(accounts: Accounts, store: MemoryAccounts) -> None:
-    login = await accounts.login_dev("ada", "web/1")
+    login = await accounts.login_dev("ada", Visitor("web/1"))
     session = store.sessions[login.session_id]
     assert session.hashes == [hashlib.sha256(login.refresh.encode()).digest()]
     assert session.client == "web/1"
@@ -168,5 +233,5 @@ async def test_what_others_see_is_printable_and_short(
 
 
 async def test_a_clients_label_is_cut_and_cleaned(accounts: Accounts, store: MemoryAccounts) -> None:
-    login = await accounts.login_dev("ada", "web\x00\n" + "x" * 500)
+    login = await accounts.login_dev("ada", Visitor.of(client="web\x00\n" + "x" * 500))
     assert store.sessions[login.session_id].client == "web" + " " + "x" * 124
