@@ -29,6 +29,7 @@ from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
+from gameserver.edge.returns import DEFAULT_PER_S, Returns
 from gameserver.edge.surroundings import Surroundings
 from gameserver.edge.tls import tls_context
 from gameserver.edge.upgrade import PATH
@@ -184,6 +185,7 @@ class Node:
             accepts_writes=lambda: self._write_behind.accepting,
             observe_turn_s=self._metrics.turn_seconds.observe,
         )
+        self._returns = Returns(self._clock, self._players.loads, settings.handshakes_per_s or DEFAULT_PER_S)
         self._habitat = Habitat(
             world=self._world,
             tally=self._tally,
@@ -261,7 +263,7 @@ class Node:
         """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
         heartbeat = Heartbeat(self._clock)
         door = LoginDoor(self._accounts, self._players, services, self._last_seen, serving=lambda: self._lease.serving)
-        shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters())
+        shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters(), self._returns)
         listener = Listener(
             shared,
             self._admission,
@@ -365,5 +367,6 @@ class Node:
             self._metrics.add("gateway", listener.transport_statistics)
         self._metrics.add("admission", self._admission.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
+        self._metrics.add("returns", self._returns.statistics)
         self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)

@@ -8,7 +8,7 @@ import dataclasses
 
 import msgspec
 
-from gameserver.actors.actor import UNAVAILABLE_RETRY_MS, Errand, Message
+from gameserver.actors.actor import Errand, Message
 from gameserver.actors.errands import look_up, recall
 from gameserver.actors.feed import CHANNEL, Feed
 from gameserver.actors.habitat import Habitat
@@ -224,7 +224,7 @@ class PlayerActor:
         if seq <= lineage.cursor.applied_seq:
             return self._repeat(lineage, message, now_ms)
         if message.hard and self._habitat.writer.degraded:
-            origin.refuse(seq, Unavailable("the database is away", retry_after_ms=UNAVAILABLE_RETRY_MS))
+            origin.refuse(seq, Unavailable("the database is away"))
             return None
         if message.lookup is not None:
             return lambda: look_up(message, self._habitat.directory)
