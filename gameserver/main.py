@@ -176,6 +176,7 @@ class Node:
             flush_ms=settings.flush_ms,
             observe_flush_lag_s=self._metrics.flush_lag_seconds.observe,
             observe_hold_s=self._metrics.flush_hold_seconds.observe,
+            dirty_max_bytes=settings.dirty_max_bytes,
         )
         self._players: Registry[UUID, PlayerActor] = Registry(
             load=PlayerLoader(self._claim, self._build).load,
@@ -348,7 +349,7 @@ class Node:
             socket_url=self.socket_url,
             is_dev=self._settings.is_dev,
             ready=lambda: self._not_ready,
-            degraded=lambda: self._write_behind.degraded,
+            degraded=lambda: self._write_behind.degraded or not self._write_behind.accepting,
         )
         config = hypercorn.Config()
         config.bind = [f"fd://{listener.socket.detach()}" for listener in self._http_sockets]
@@ -363,10 +364,10 @@ class Node:
         self._metrics.add("taps", lambda: tap_statistics(self._tally))
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
+        self._metrics.add("returns", self._returns.statistics)
         if listener.transport_statistics() is not None:
             self._metrics.add("gateway", listener.transport_statistics)
         self._metrics.add("admission", self._admission.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
-        self._metrics.add("returns", self._returns.statistics)
         self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)
