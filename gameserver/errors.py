@@ -26,6 +26,8 @@ Everything else that is raised is our own bug. Codes: wire protocol, "Errors".
 import enum
 from typing import ClassVar
 
+RETRY_MS = 1_000  #: what peers are told to wait where nobody can say how long it will take
+
 
 class ErrorCode(enum.IntEnum):
     """Codes of the ERROR frame (wire protocol, "Errors")."""
@@ -132,11 +134,12 @@ class Retryable(WireError):
 
     Args:
         message: one sentence for the developer of the client.
-        retry_after_ms: wait before the same operation may be sent again; at least 1.
+        retry_after_ms: wait before the same operation may be sent again; at least 1. Who is sent away with a GOODBYE
+            is told another time, by how many there are (`gameserver.edge.returns`).
         seq: the operation it answers; 0 where none could be read.
     """
 
-    def __init__(self, message: str, *, retry_after_ms: int, seq: int = 0) -> None:
+    def __init__(self, message: str, *, retry_after_ms: int = RETRY_MS, seq: int = 0) -> None:
         if retry_after_ms < 1:
             raise ValueError(f"a retryable error needs retry_after_ms >= 1, not {retry_after_ms}")
         super().__init__(message, seq=seq, retry_after_ms=retry_after_ms)

@@ -10,10 +10,9 @@ from gameserver.actors.player import PlayerActor
 from gameserver.actors.registry import Registry
 from gameserver.identity.barred import Barred
 from persistence import barred_store, player_store
+from persistence.backoff import pause_s
 from persistence.errors import DatabaseUnavailable
 from persistence.postgres import Database
-
-GRANT_RETRY_S = 2.0  #: between two tries to read grants while the database is away
 
 
 async def deliver_grants(database: Database, players: Registry[UUID, PlayerActor], *, node: str) -> None:
@@ -31,15 +30,18 @@ async def deliver_grants(database: Database, players: Registry[UUID, PlayerActor
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(database.listen, "player_grants", notice)
+        unanswered = 0
         while True:
             await noticed.wait()
             noticed = trio.Event()
             try:
                 found = await player_store.unapplied_grants(database, node=node)
             except DatabaseUnavailable:
-                await trio.sleep(GRANT_RETRY_S)
+                await trio.sleep(pause_s(unanswered))
+                unanswered += 1
                 noticed.set()
                 continue
+            unanswered = 0
             for public_id, grants in found.items():
                 if players.active(public_id) is not None:
                     for grant in grants:

@@ -29,6 +29,7 @@ from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
+from gameserver.edge.returns import DEFAULT_PER_S, Returns
 from gameserver.edge.surroundings import Surroundings
 from gameserver.edge.tls import tls_context
 from gameserver.edge.upgrade import PATH
@@ -176,6 +177,7 @@ class Node:
             flush_ms=settings.flush_ms,
             observe_flush_lag_s=self._metrics.flush_lag_seconds.observe,
             observe_hold_s=self._metrics.flush_hold_seconds.observe,
+            dirty_max_bytes=settings.dirty_max_bytes,
         )
         self._players: Registry[UUID, PlayerActor] = Registry(
             load=PlayerLoader(self._claim, self._build).load,
@@ -185,6 +187,7 @@ class Node:
             accepts_writes=lambda: self._write_behind.accepting,
             observe_turn_s=self._metrics.turn_seconds.observe,
         )
+        self._returns = Returns(self._clock, self._players.loads, settings.handshakes_per_s or DEFAULT_PER_S)
         self._habitat = Habitat(
             world=self._world,
             tally=self._tally,
@@ -267,7 +270,7 @@ class Node:
         """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
         heartbeat = Heartbeat(self._clock)
         door = LoginDoor(self._accounts, self._players, services, self._last_seen, serving=lambda: self._lease.serving)
-        shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters())
+        shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters(), self._returns)
         listener = Listener(
             shared,
             self._admission,
@@ -352,7 +355,7 @@ class Node:
             socket_url=self.socket_url,
             is_dev=self._settings.is_dev,
             ready=lambda: self._not_ready,
-            degraded=lambda: self._write_behind.degraded,
+            degraded=lambda: self._write_behind.degraded or not self._write_behind.accepting,
         )
         config = hypercorn.Config()
         config.bind = [f"fd://{listener.socket.detach()}" for listener in self._http_sockets]
@@ -367,6 +370,7 @@ class Node:
         self._metrics.add("taps", lambda: tap_statistics(self._tally))
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
+        self._metrics.add("returns", self._returns.statistics)
         if listener.transport_statistics() is not None:
             self._metrics.add("gateway", listener.transport_statistics)
         self._metrics.add("admission", self._admission.statistics)

@@ -132,6 +132,12 @@ class Settings(BaseSettings):
     )
     log_format: LogFormat = Field(LogFormat.TEXT, description="text or json")
     flush_ms: int = Field(250, ge=1, le=250, description="longest wait before state is written")
+    dirty_max_bytes: int = Field(
+        512 * 1024 * 1024,
+        ge=1024 * 1024,
+        description="memory that may wait for the database, by a count that is about right; beyond it players can "
+        "change nothing. The default is what 200 000 players hold who tap; the machine needs more than that",
+    )
     flush_sink: FlushTarget = Field(
         FlushTarget.POSTGRES, description="postgres; null forgets what players do: for measurements in dev"
     )

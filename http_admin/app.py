@@ -36,7 +36,7 @@ class Services:
         socket_url: where players' sockets go, given the host name the browser asked for.
         is_dev: whether the dev login exists.
         ready: "" when the node serves players, else why it does not.
-        degraded: whether the database is away.
+        degraded: whether the database is away, or too much waits for it.
     """
 
     accounts: Accounts

@@ -13,7 +13,9 @@ from http_admin.problems import documented
 class Health(BaseModel):
     """The process answers."""
 
-    status: str = Field(description="`ok`, or `degraded` while the database is away", examples=["ok"])
+    status: str = Field(
+        description="`ok`, or `degraded` while the database is away or too much waits for it", examples=["ok"]
+    )
 
 
 def health_routes(metrics: Metrics, *, ready: Callable[[], str], degraded: Callable[[], bool]) -> APIRouter:
@@ -22,7 +24,7 @@ def health_routes(metrics: Metrics, *, ready: Callable[[], str], degraded: Calla
     Args:
         metrics: what is measured.
         ready: "" when the node serves players, else why it does not.
-        degraded: whether the database is away.
+        degraded: whether the database is away, or too much waits for it.
     """
     routes = APIRouter(tags=["operation"])
 

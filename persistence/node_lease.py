@@ -18,13 +18,15 @@ from uuid import UUID, uuid4
 
 import trio
 
+from persistence.backoff import pause_s
 from persistence.errors import DatabaseUnavailable, NodeNameTaken
 from persistence.postgres import Connection, Database, DedicatedConnection
 from persistence.records import FlushWatermark
 
 LEASE_S = 10.0
 RENEW_S = 3.0
-RETRY_S = 0.5  #: between attempts while the database is away or the name is taken
+RETRY_S = 0.5  #: between attempts while the name is taken, or the lock's dead holder still has it
+AWAY_MAX_S = 1.0  #: at most, between attempts while the database is away
 NAME_S = 15.0  #: the connection of a killed process may take that long to die
 
 log = logging.getLogger(__name__)
@@ -135,9 +137,10 @@ class NodeLease:
         return False
 
     async def _keep(self, connection: DedicatedConnection) -> None:
-        pause_s = RENEW_S
+        wait_s = RENEW_S
+        unanswered = 0
         while not self.lost.is_set():
-            await trio.sleep(pause_s)
+            await trio.sleep(wait_s)
             asked_at = trio.current_time()
             try:
                 renewed = await connection.transaction(self._renew)
@@ -146,10 +149,12 @@ class NodeLease:
             except DatabaseUnavailable as error:
                 log.warning("the lease of node %s could not be renewed: %s", self._name, error)
                 self._unreachable = True
-                pause_s = RETRY_S
+                wait_s = pause_s(unanswered, AWAY_MAX_S)
+                unanswered += 1
             else:
                 self._unreachable = False
-                pause_s = RENEW_S if renewed else RETRY_S
+                unanswered = 0
+                wait_s = RENEW_S if renewed else RETRY_S
                 if renewed:
                     self._live_until = asked_at + LEASE_S
 

@@ -22,15 +22,9 @@ import asyncpg
 import trio
 import trio_asyncio  # type: ignore[import-untyped]  # it ships no types
 
+from persistence.backoff import pause_s
 from persistence.database_address import address_of
-from persistence.errors import (
-    DatabaseUnavailable,
-    Duplicate,
-    OutcomeUnknown,
-    PersistenceError,
-    Rejected,
-    SetupFailed,
-)
+from persistence.errors import DatabaseUnavailable, Duplicate, OutcomeUnknown, PersistenceError, Rejected, SetupFailed
 from persistence.sqlstates import UNIQUE_VIOLATION, ends_connection, is_transient
 
 T = TypeVar("T")
@@ -46,7 +40,7 @@ ANSWER_S = 15.0  #: … and a connection that has not answered by then is given 
 IDLE_IN_TRANSACTION_S = 10.0  #: PostgreSQL rolls back the transaction of a client that went silent
 CLOSE_S = 2.0  #: for a polite goodbye; then the connection is cut
 LISTEN_CHECK_S = 30.0  #: how often a silent LISTEN connection is asked whether it still lives
-RELISTEN_S = 1.0  #: between two attempts to listen again
+RELISTEN_MAX_S = 2.0  #: at most, between two attempts to listen again
 
 _DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 
@@ -286,12 +280,14 @@ class Database:
         raise. While the database is away, connecting is tried again and again.
         """
         started = False
+        unanswered = 0
         while True:
             lost = trio.Event()
             try:
                 async with self.dedicated(f"listen {channel}") as connection:
                     await connection.listen(channel, on_notice, lost.set)
                     on_notice("")
+                    unanswered = 0
                     if not started:
                         started = True
                         task_status.started()
@@ -301,7 +297,8 @@ class Database:
                             await lost.wait()
             except PersistenceError as error:
                 log.info("not listening on %s just now: %s", channel, error)
-            await trio.sleep(RELISTEN_S)
+            await trio.sleep(pause_s(unanswered, RELISTEN_MAX_S))
+            unanswered += 1
 
     def statistics(self) -> DatabaseStatistics:
         """The pool's present state."""

@@ -16,7 +16,6 @@ import itertools
 import logging
 import math
 import operator
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ from uuid import UUID
 
 import trio
 
+from persistence.backlog import PLAYER_BYTES, Backlog
+from persistence.backoff import pause_s
 from persistence.dirty_set import DirtySet, Flushable
 from persistence.errors import DatabaseUnavailable, OutcomeUnknown
 from persistence.flush_sink import FlushLane, FlushSink
@@ -31,10 +32,9 @@ from persistence.records import FlushWatermark, PlayerWrites
 
 BATCH_PLAYERS = 500  #: asked, written and told without a pause: about 1 ms of the loop in all
 DIRTY_PLAYERS_MAX = 200_000  #: beyond it nothing more is accepted while the database is away
+DIRTY_MAX_BYTES = 512 * 1024 * 1024  #: nor when so much is held for them
 DIRTY_AGE_MAX_S = 60.0  #: nor when the oldest change has waited that long
 GATHER_S = 0.010  #: how long one that somebody waits for waits for company
-BACKOFF_FIRST_S = 0.05
-BACKOFF_MAX_S = 2.0
 
 log = logging.getLogger(__name__)
 _player_id = operator.attrgetter("player_id")
@@ -45,7 +45,9 @@ class WriteBehindStatistics:
     """Write-behind, at one instant; counts are since the start."""
 
     dirty_players: int  #: waiting or in a transaction that has not ended
+    dirty_bytes: int  #: held in memory until they are written (`persistence.backlog`)
     oldest_dirty_age_s: float  #: how long the longest of them has waited, 0 when there is none
+    accepting: bool  #: more may be changed: none of the caps is reached
     database_up: bool  #: the last transaction got an answer
     batches: int  #: transactions committed
     rows: int  #: player rows written
@@ -97,7 +99,11 @@ class WriteBehind:
         observe_hold_s: told, twice per batch, how long nothing else could run: while players were asked for their
             writes, and while they were told what became of them.
         dirty_players_max: `accepting` ends there.
+        dirty_max_bytes: and there.
         dirty_age_max_s: and there.
+
+    Attributes:
+        backlog: where those who have something to write enter what they hold beside their rows.
     """
 
     def __init__(
@@ -110,6 +116,7 @@ class WriteBehind:
         observe_flush_lag_s: Callable[[float], None],
         observe_hold_s: Callable[[float], None] = lambda _hold_s: None,
         dirty_players_max: int = DIRTY_PLAYERS_MAX,
+        dirty_max_bytes: int = DIRTY_MAX_BYTES,
         dirty_age_max_s: float = DIRTY_AGE_MAX_S,
     ) -> None:
         self._sink = sink
@@ -118,7 +125,9 @@ class WriteBehind:
         self._flush_s = flush_ms / 1000
         self._observe_flush_lag_s = observe_flush_lag_s
         self._observe_hold_s = observe_hold_s
+        self.backlog = Backlog()
         self._dirty_players_max = dirty_players_max
+        self._dirty_max_bytes = dirty_max_bytes
         self._dirty_age_max_s = dirty_age_max_s
         self._numbers = itertools.count(1)
         self._unsettled: set[int] = set()
@@ -187,8 +196,12 @@ class WriteBehind:
 
     @property
     def accepting(self) -> bool:
-        """Whether more may be changed in memory: neither too many nor too old changes wait to be written."""
-        return self._dirty_players() < self._dirty_players_max and self._oldest_age_s() <= self._dirty_age_max_s
+        """Whether more may be changed in memory: what waits is neither too many players, nor too much, nor too old."""
+        return (
+            self._dirty_players() < self._dirty_players_max
+            and self._dirty_bytes() < self._dirty_max_bytes
+            and self._oldest_age_s() <= self._dirty_age_max_s
+        )
 
     def watermark(self) -> FlushWatermark:
         """How far the flushes have come."""
@@ -199,7 +212,9 @@ class WriteBehind:
         """The present state."""
         return WriteBehindStatistics(
             dirty_players=self._dirty_players(),
+            dirty_bytes=self._dirty_bytes(),
             oldest_dirty_age_s=self._oldest_age_s(),
+            accepting=self.accepting,
             database_up=self._database_up,
             batches=self._batches,
             rows=self._rows,
@@ -212,6 +227,9 @@ class WriteBehind:
     def _dirty_players(self) -> int:
         return sum([len(lane.dirty) + len(lane.in_flight) for lane in self._lanes])
 
+    def _dirty_bytes(self) -> int:
+        return self._dirty_players() * PLAYER_BYTES + self.backlog.beside_bytes
+
     def _oldest_age_s(self) -> float:
         return max(0.0, trio.current_time() - min([lane.oldest_s for lane in self._lanes]))
 
@@ -221,7 +239,9 @@ class WriteBehind:
                 everybody = await self._until_due(lane)
                 began_s = time.perf_counter()
                 lane.take_off(BATCH_PLAYERS, only_urgent=not everybody)
+                taken_bytes = self.backlog.taken_bytes
                 players, batch = _take_writes(lane.in_flight)
+                in_flight_bytes = self.backlog.taken_bytes - taken_bytes
                 if batch:
                     self._observe_hold_s(time.perf_counter() - began_s)
                     await self._write(written_by, players, batch)
@@ -229,6 +249,7 @@ class WriteBehind:
                     self._observe_flush_lag_s(trio.current_time() - lane.in_flight_since_s)
                 else:
                     await trio.lowlevel.checkpoint()
+                self.backlog.beside_bytes -= in_flight_bytes
                 lane.land()
 
     async def _until_due(self, lane: _Lane) -> bool:
@@ -291,7 +312,7 @@ class WriteBehind:
                     log.warning("the database is back")
                 self._database_up = True
                 return perhaps if ours is None else ours
-            await trio.sleep(_pause_s(attempt))
+            await trio.sleep(pause_s(attempt))
         raise AssertionError("unreachable")
 
     async def _reject(
@@ -325,19 +346,13 @@ class WriteBehind:
             try:
                 await lane.bury(self._node_run, number, writes, error)
             except DatabaseUnavailable:
-                await trio.sleep(_pause_s(attempt))
+                await trio.sleep(pause_s(attempt))
             except Exception:
                 log.exception("the refused writes of player %d cannot be kept: %r", writes.player_id, writes)
                 return
             else:
                 self._buried += 1
                 return
-
-
-def _pause_s(attempt: int) -> float:
-    """How long to wait after so many attempts without an answer: full jitter below a ceiling that grows."""
-    ceiling_s = min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2 ** min(attempt, 10))
-    return random.uniform(0, ceiling_s)  # noqa: S311 - jitter, not a secret
 
 
 def _take_writes(flushables: Iterable[Flushable]) -> tuple[list[Flushable], list[PlayerWrites]]:

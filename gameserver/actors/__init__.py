@@ -1,7 +1,7 @@
 """Who owns which state, and in which order its messages run.
 
 actor       what an actor is; its cell: mailbox, turns, phases
-registry    key -> cell: single-flight activation in batches, passivation, reload
+registry    key -> cell: single-flight activation, passivation, reload;  load_queue  who waits for it, in batches
 supervisor  a turn that raised: log it, answer it, quarantine who raises too often
 messages    what a player's actor is told, and whom it answers
 player      the player's actor;  lineage  one queue of operations and its cursor;  feed  the player's own channel

@@ -25,7 +25,6 @@ STASH_MESSAGES = 64  #: bound of what waits for an activation
 TURNS_PER_ROUND = 64  #: queued messages handled before other tasks get their turn
 TURNS_PER_SAMPLE = 16  #: one turn in so many is timed
 BUSY_RETRY_MS = 250  #: what a peer is told to wait while the mailbox is full
-UNAVAILABLE_RETRY_MS = 1_000  #: what a peer is told to wait while nothing may change
 _NO_MESSAGES: Final["deque[Any]"] = deque(maxlen=0)  #: stands for an empty lane, so that an idle cell has none
 
 
@@ -307,7 +306,7 @@ class Cell(Generic[A]):
             wait_ms = self._quarantined_until_ms - now_ms
             message.refuse(Unavailable("this player is paused after repeated errors", retry_after_ms=wait_ms))
         elif not self._keeper.accepting.open:
-            message.refuse(Unavailable("too much waits to be written", retry_after_ms=UNAVAILABLE_RETRY_MS))
+            message.refuse(Unavailable("too much waits to be written"))
         else:
             return False
         return True

@@ -14,7 +14,6 @@ from gameserver.wire.messages import ErrorFrame, Result
 from persistence.errors import DatabaseUnavailable
 
 LOOK_UP_S = 3.0  #: then the operation is to be tried again
-RETRY_MS = 1_000  #: what its peer is told to wait
 
 log = get_logger(__name__)
 
@@ -34,7 +33,7 @@ async def look_up(operation: Operate, directory: Directory) -> Operate:
         with trio.fail_after(LOOK_UP_S):
             operation.found = await operation.lookup(directory, operation.args)
     except (DatabaseUnavailable, trio.TooSlowError):
-        operation.failure = Unavailable("the database is away", retry_after_ms=RETRY_MS)
+        operation.failure = Unavailable("the database is away")
     except Exception:  # a lookup's bug is the operation's
         log.exception("a lookup failed", action=operation.name)
         operation.failure = Internal("the server failed at this operation; it changed nothing")

@@ -7,6 +7,7 @@ from uuid import UUID
 from gameserver.clock import Clock
 from hotpath.player_state import World
 from hotpath.tap_path import Tally
+from persistence.backlog import Backlog
 
 
 class Writer(Protocol):
@@ -15,6 +16,11 @@ class Writer(Protocol):
     @property
     def degraded(self) -> bool:
         """Whether the database is away, as far as the last transaction knows."""
+        ...
+
+    @property
+    def backlog(self) -> Backlog:
+        """Where players enter what they hold beside their rows."""
         ...
 
     def mark_dirty(self, actor: Any, /) -> None:

@@ -13,6 +13,7 @@ from gameserver.clock import Clock
 from hotpath import rules
 from hotpath.player_state import PlayerState
 from hotpath.player_writes import Stretch
+from persistence.backlog import ANSWER_BYTES, EFFECT_BYTES, GRANT_BYTES, POSTING_BYTES, Backlog
 from persistence.records import (
     Account,
     DailyLimits,
@@ -39,6 +40,7 @@ class Mark:
     postings: int
     grants: int
     effects: int
+    held_bytes: int
     tap_postings: int
     posted_mpt: int
     rewarded_level: int
@@ -53,13 +55,15 @@ class Journal:
         loaded: what the claim brought.
         state: as it was loaded, that is, as it is in the database.
         now_ms: the present.
+        backlog: where what is held here counts, until it is written or given up.
     """
 
     __slots__ = (
         "_answers",
+        "_backlog",
         "_effects",
-        "_entered",
         "_grants",
+        "_held_bytes",
         "_limits",
         "_owner_epoch",
         "_player_id",
@@ -70,7 +74,8 @@ class Journal:
         "_tap_postings",
     )
 
-    def __init__(self, loaded: LoadedPlayer, state: PlayerState, now_ms: int) -> None:
+    def __init__(self, loaded: LoadedPlayer, state: PlayerState, now_ms: int, backlog: Backlog) -> None:
+        self._backlog = backlog
         self._player_id = loaded.id
         self._owner_epoch = loaded.owner_epoch
         self._limits = loaded.limits
@@ -80,7 +85,7 @@ class Journal:
         self._grants: list[int] = []
         self._effects: list[Effect] = []
         self._answers: list[PendingAnswer] = []
-        self._entered = False  # into any of these lists since the last take
+        self._held_bytes = 0  # in these lists; they are empty when it is 0
         self._tap_postings = 0
         self._posted_mpt = state.balance_mpt - state.unposted_mpt
         self._rewarded_level = state.level
@@ -103,6 +108,7 @@ class Journal:
             len(self._postings),
             len(self._grants),
             len(self._effects),
+            self._held_bytes,
             self._tap_postings,
             self._posted_mpt,
             self._rewarded_level,
@@ -115,6 +121,7 @@ class Journal:
         del self._postings[mark.postings :]
         del self._grants[mark.grants :]
         del self._effects[mark.effects :]
+        self._hold(mark.held_bytes - self._held_bytes)
         self._tap_postings = mark.tap_postings
         self._posted_mpt = mark.posted_mpt
         self._rewarded_level = mark.rewarded_level
@@ -129,7 +136,7 @@ class Journal:
             credited_mpt: the tokens it has brought; they are posted under its key.
             now_ms: the present.
         """
-        self._entered = True
+        self._hold(GRANT_BYTES)
         self._grants.append(grant.id)
         if credited_mpt:
             counter = Account.ESCROW if grant.kind in FROM_ESCROW else Account.MINT
@@ -157,7 +164,7 @@ class Journal:
 
     def give(self, grant: GrantGiven) -> None:
         """Owe another player something; he gets it once this is committed."""
-        self._entered = True
+        self._hold(EFFECT_BYTES)
         self._effects.append(grant)
 
     def limits_of(self, now_ms: int) -> DailyLimits:
@@ -170,12 +177,12 @@ class Journal:
     def use(self, limits: DailyLimits, **used: int) -> None:
         """Note what has been used up: `limits` with the counts in `used`."""
         self._limits = replace(limits, **used)
-        self._entered = True
+        self._hold(EFFECT_BYTES)
         self._effects.append(self._limits)  # beside older ones until `take`: `rewind` goes by the number of entries
 
     def answers(self, answer: PendingAnswer) -> None:
         """An operation is answered once this is committed."""
-        self._entered = True
+        self._hold(ANSWER_BYTES + 2 * len(answer.encoded))
         self._answers.append(answer)
 
     def settle(self, state: PlayerState, now_ms: int) -> None:
@@ -196,7 +203,7 @@ class Journal:
             release: the actor is leaving: post everything and give the player up.
         """
         stretch = self._stretch
-        if not (release or self._entered or stretch.owes_ledger(state)):
+        if not (release or self._held_bytes or stretch.owes_ledger(state)):
             return stretch.close_if_changed(state)
         now_ms = clock.now_ms()
         if release or state.last_tap_at_ms >= stretch.post_at_ms:
@@ -213,8 +220,17 @@ class Journal:
             tuple([effect for effect in self._effects if self._stands(effect)]),
         )
         self._postings, self._grants, self._answers, self._effects = [], [], [], []
-        self._entered = False
+        self._backlog.taken_bytes += self._held_bytes  # they count until the batch has ended
+        self._held_bytes = 0
         return writes
+
+    def give_up(self) -> None:
+        """Nothing of it will be written any more, and nothing more is entered."""
+        self._hold(-self._held_bytes)
+
+    def _hold(self, size_bytes: int) -> None:
+        self._held_bytes += size_bytes
+        self._backlog.beside_bytes += size_bytes
 
     def _stands(self, effect: Effect) -> bool:
         """Whether nothing later of the same stretch has taken its place."""
@@ -228,5 +244,5 @@ class Journal:
 
     def _post(self, kind: LedgerKind, key: str, amount_mpt: int, at_ms: int, counter: Account = Account.MINT) -> None:
         self._posted_mpt += amount_mpt
-        self._entered = True
+        self._hold(POSTING_BYTES)
         self._postings.append(LedgerPosting(key, kind, counter, amount_mpt, self._posted_mpt, at_ms))

@@ -8,7 +8,7 @@ import dataclasses
 
 import msgspec
 
-from gameserver.actors.actor import UNAVAILABLE_RETRY_MS, Errand, Message
+from gameserver.actors.actor import Errand, Message
 from gameserver.actors.errands import look_up, recall
 from gameserver.actors.feed import CHANNEL, Feed
 from gameserver.actors.habitat import Habitat
@@ -82,9 +82,14 @@ class PlayerActor:
         self._lineages = {lineage: Lineage(seq) for lineage, seq in loaded.cursors.items()}
         self._feed = Feed(loaded.owner_epoch)
         self._grants: set[int] = set()
-        self.journal = Journal(loaded, self.state, now_ms)  #: where operations enter what they do
-        for grant in loaded.grants:
-            self._apply_grant(grant, now_ms)
+        #: where operations enter what they do
+        self.journal = Journal(loaded, self.state, now_ms, habitat.writer.backlog)
+        try:
+            for grant in loaded.grants:
+                self._apply_grant(grant, now_ms)
+        except BaseException:
+            self.journal.give_up()  # nobody will ever have this actor
+            raise
 
     # What others ask of it
 
@@ -107,6 +112,7 @@ class PlayerActor:
         Write-behind may still know it as dirty: what it goes by has been refused, or the next activation has it.
         """
         self._expelled = True
+        self.journal.give_up()
         for origin in list(self._origins):
             origin.detached()
             origin.goodbye(CloseCode.RESYNC, reason)
@@ -224,7 +230,7 @@ class PlayerActor:
         if seq <= lineage.cursor.applied_seq:
             return self._repeat(lineage, message, now_ms)
         if message.hard and self._habitat.writer.degraded:
-            origin.refuse(seq, Unavailable("the database is away", retry_after_ms=UNAVAILABLE_RETRY_MS))
+            origin.refuse(seq, Unavailable("the database is away"))
             return None
         if message.lookup is not None:
             return lambda: look_up(message, self._habitat.directory)

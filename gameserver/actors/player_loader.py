@@ -4,12 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 from gameserver.actors.player import PlayerActor
-from gameserver.errors import Unavailable, WireError
+from gameserver.errors import RETRY_MS, Unavailable, WireError
 from gameserver.logs import get_logger
 from persistence.errors import DatabaseUnavailable
 from persistence.records import LoadedPlayer, OwnedElsewhere
-
-RETRY_MS = 1_000  #: what peers are told while the database is away, or this player's row cannot be understood
 
 log = get_logger(__name__)
 
@@ -52,7 +50,7 @@ class PlayerLoader:
         try:
             found = await self._claim(public_ids)
         except DatabaseUnavailable:
-            raise Unavailable("the database is away", retry_after_ms=RETRY_MS) from None
+            raise Unavailable("the database is away") from None
         return {
             player.public_id: Moved(player.url) if isinstance(player, OwnedElsewhere) else self._build_one(player)
             for player in found
@@ -63,4 +61,4 @@ class PlayerLoader:
             return self._build(player)
         except Exception:  # what one row holds, or a bug in it, must not refuse the thousand loaded with it
             log.exception("a player cannot be built from what was loaded", player=player.id)
-            return Unavailable("this player cannot be loaded just now", retry_after_ms=RETRY_MS)
+            return Unavailable("this player cannot be loaded just now")

@@ -1,10 +1,8 @@
 """Key -> cell: who is active, how one becomes active, and how one goes to rest.
 
-Activation is single-flight: whoever asks for an actor that is not there shares one load. One load is in flight at a
-time; who arrives meanwhile is the next batch of up to `BATCH_KEYS`, and the wait before a batch grows from
-`MIN_WAIT_S` to `MAX_WAIT_S` while batches are large, so that a storm of 10 000 reconnects is some dozens of
-transactions (architecture §3.4). Passivation: stop → stash arrivals → flush and wait for the commit → drop → replay
-the stash into a new activation (§3.7).
+Activation is single-flight: whoever asks for an actor that is not there shares one load (architecture §3.4); who
+waits for one, and for whom there is no room, is `load_queue`'s. Passivation: stop → stash arrivals → flush and wait
+for the commit → drop → replay the stash into a new activation (§3.7).
 """
 
 from collections import Counter
@@ -15,20 +13,16 @@ from typing import Generic, TypeVar
 import trio
 
 from gameserver.actors.actor import A, Cell, Errand, Message, Phase
+from gameserver.actors.load_queue import LoadQueue
 from gameserver.actors.supervisor import Supervisor
 from gameserver.clock import Clock
-from gameserver.errors import NotFound, Unavailable, WireError
+from gameserver.errors import Busy, NotFound, Unavailable, WireError
 from gameserver.logs import get_logger
 from gameserver.timing_wheel import TimingWheel
 from hotpath.tap_path import Gate
 
-BATCH_KEYS = 1_000
-MIN_WAIT_S = 0.005
-MAX_WAIT_S = 0.050
-LARGE_BATCH_KEYS = 50  #: from here on it pays to wait for company
 IDLE_MS = 300_000  #: passivated after this long without a message
 SWEEP_S = 1.0
-LOAD_RETRY_MS = 1_000  #: what refused peers are told while loading fails
 
 K = TypeVar("K", bound=Hashable)
 log = get_logger(__name__)
@@ -51,6 +45,8 @@ class RegistryStatistics:
     activations_total: int
     load_batches_total: int
     load_failures_total: int
+    loads_refused_total: int  #: actors that would have waited for too long
+    loads_per_s: float  #: how many could be loaded, as far as is known
     passivations_total: int
     turn_failures_total: int  #: turns that raised
     quarantines_total: int
@@ -86,14 +82,13 @@ class Registry(Generic[K, A]):
         self.observe_turn_s = observe_turn_s
         self.accepting = Gate()  #: open while actors may change their state
         self.accepting.open = True
+        self.loads: LoadQueue[K] = LoadQueue(clock)  #: who waits to become active
         self._load = load
         self._flush = flush
         self._may_passivate = may_passivate
         self._accepts_writes = accepts_writes
         self._idle_ms = idle_ms
         self._cells: dict[K, Cell[A]] = {}
-        self._wanted: list[K] = []
-        self._wake_loader = trio.Event()
         self._nursery: trio.Nursery | None = None
         self._settled = trio.Event()  #: replaced each time a cell has become active or gone
         self._activations = self._batches = self._load_failures = self._passivations = 0
@@ -103,18 +98,26 @@ class Registry(Generic[K, A]):
         )
 
     def deliver(self, key: K, message: Message) -> None:
-        """Give `message` to the actor `key`, activating it first if it is not there."""
-        self.cell(key).deliver(message)
+        """Give `message` to the actor `key`, activating it first if it is not there; refuse it if there is no room."""
+        try:
+            cell = self.cell(key)
+        except Busy as error:
+            message.refuse(error)
+        else:
+            cell.deliver(message)
 
     def cell(self, key: K) -> Cell[A]:
-        """The actor's cell; a new one is queued for loading. Once GONE it passes on what it is given."""
+        """The actor's cell; a new one is queued for loading. Once GONE it passes on what it is given.
+
+        Raises:
+            Busy: it is not in memory, and too many are waiting to be loaded.
+        """
         cell = self._cells.get(key)
         if cell is None:
+            self.loads.put(key)
             cell = Cell(self, key)
             cell.quarantined_until_ms = self.supervisor.quarantine_of(key)
             self._cells[key] = cell
-            self._wanted.append(key)
-            self._wake_loader.set()
         return cell
 
     def active(self, key: K) -> A | None:
@@ -184,6 +187,8 @@ class Registry(Generic[K, A]):
             activations_total=self._activations,
             load_batches_total=self._batches,
             load_failures_total=self._load_failures,
+            loads_refused_total=self.loads.refused_total,
+            loads_per_s=self.loads.per_s,
             passivations_total=self._passivations,
             turn_failures_total=self.supervisor.failures_total,
             quarantines_total=self.supervisor.quarantines_total,
@@ -231,32 +236,26 @@ class Registry(Generic[K, A]):
                 self.discard(cell.key, "the server failed", cell.actor)
 
     async def _load_forever(self) -> None:
-        wait_s = MIN_WAIT_S
         while True:
-            await self._wake_loader.wait()
-            await trio.sleep(wait_s)
-            keys, self._wanted = self._wanted[:BATCH_KEYS], self._wanted[BATCH_KEYS:]
-            if not self._wanted:
-                self._wake_loader = trio.Event()
-            wait_s = min(wait_s * 2, MAX_WAIT_S) if len(keys) >= LARGE_BATCH_KEYS else MIN_WAIT_S
-            await self._load_batch(keys)
+            await self._load_batch(await self.loads.next_batch())
 
     async def _load_batch(self, keys: Sequence[K]) -> None:
         self._batches += 1
+        failed: WireError | None = None
+        loaded: Mapping[K, A | WireError] = {}
         try:
             loaded = await self._load(keys)
         except WireError as error:
-            self._load_failures += 1
-            loaded = dict.fromkeys(keys, error)
+            failed = error
         except Exception:  # a loader's bug must not end every other activation
-            self._load_failures += 1
             log.exception("loading actors failed", count=len(keys))
-            unavailable = Unavailable("this player cannot be loaded just now", retry_after_ms=LOAD_RETRY_MS)
-            loaded = dict.fromkeys(keys, unavailable)
+            failed = Unavailable("this player cannot be loaded just now")
+        self._load_failures += failed is not None
+        self.loads.landed(failed=failed is not None)
         now_ms = self.clock.now_ms()
         for key in keys:
             cell = self._cells[key]
-            found = loaded.get(key)
+            found = failed or loaded.get(key)
             if found is None or isinstance(found, WireError):
                 for message in self._drop(cell):
                     message.refuse(found or NotFound("there is no such player"))

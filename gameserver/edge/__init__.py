@@ -9,6 +9,7 @@ session     sans-I/O: is given payloads, queues frames
 lifecycle   a session's life, as a transition table
 greeting    with which words it begins
 farewell    with which words it ends
+returns     when whoever is sent away is to come back
 counters    what all sessions did
 login       HELLO: who is it?
 dispatch    which action runs what: the game's table of contents

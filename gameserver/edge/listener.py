@@ -32,7 +32,6 @@ BACKLOG = 4_096
 SEND_BUFFER_BYTES = 65_536  #: the kernel's; left to itself it keeps megabytes for a peer that does not read
 DRAIN_BATCH = 500  #: sessions told to go at once …
 DRAIN_PAUSE_S = 0.1  #: … this far apart
-RECONNECT_WITHIN_MS = 3_000  #: clients come back at a random moment within this
 
 log = get_logger(__name__)
 
@@ -160,8 +159,7 @@ class Listener:
 
 
 def _send_away(session: Session) -> None:
-    after_ms = random.randrange(RECONNECT_WITHIN_MS)  # noqa: S311 - spreads load, guards nothing
-    session.goodbye(CloseCode.DRAIN, "the server restarts", reconnect_after_ms=after_ms)
+    session.goodbye(CloseCode.DRAIN, "the server restarts")
 
 
 async def open_port(host: str, port: int, variable: str) -> list[trio.SocketListener]:

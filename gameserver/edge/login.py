@@ -9,10 +9,11 @@ from uuid import UUID
 
 import trio
 
+from gameserver.actors.actor import Cell
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.registry import Registry
 from gameserver.edge.surroundings import Greeted
-from gameserver.errors import Unavailable, WireError
+from gameserver.errors import Busy, Unavailable, WireError
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.last_seen import LastSeen
 from gameserver.identity.visitor import Visitor
@@ -20,7 +21,8 @@ from gameserver.logs import get_logger
 from gameserver.wire.messages import Hello
 from persistence.errors import DatabaseUnavailable
 
-RETRY_MS = 1_000
+MAX_LOGINS = 1_000  #: by init_data, under way at a time: some seconds' worth
+LOGIN_S = 15.0  #: then whoever asked has been told to come back
 
 log = get_logger(__name__)
 
@@ -50,40 +52,55 @@ class LoginDoor:
         self._players = players
         self._nursery = nursery
         self._last_seen = last_seen
+        self._logins = 0  #: under way
 
     def greet(self, session: Greeted, hello: Hello) -> None:
         """Check the credential, then have the session join its player or turn it away."""
         if not self._serving():
-            session.turned_away(Unavailable("this node has to renew its lease first", retry_after_ms=RETRY_MS))
+            session.turned_away(Unavailable("this node has to renew its lease first"))
             return
         if hello.body.token is None:
+            if self._logins >= MAX_LOGINS:
+                session.turned_away(Busy("too many players are just logging in"))
+                return
+            self._logins += 1
             self._nursery.start_soon(self._log_in, session, hello)
             return
         try:
             claims = self._accounts.verify(hello.body.token)
+            cell = self._players.cell(claims.player)
         except WireError as error:
             session.turned_away(error)
         else:
-            self._let_in(session, hello, claims.player, claims.session, None)
+            self._join(session, hello, cell, claims.session, None)
 
-    def _let_in(
-        self, session: Greeted, hello: Hello, player: UUID, login: UUID, tokens: tuple[str, str] | None
+    def _join(
+        self,
+        session: Greeted,
+        hello: Hello,
+        cell: Cell[PlayerActor],
+        login: UUID,
+        tokens: tuple[str, str] | None,
     ) -> None:
         self._last_seen.note(login, _visitor(session, hello))
-        session.join(self._players.cell(player), hello, login, tokens)
+        session.join(cell, hello, login, tokens)
 
     async def _log_in(self, session: Greeted, hello: Hello) -> None:
         assert hello.body.init_data is not None
         try:
-            login = await self._accounts.login_telegram(hello.body.init_data, _visitor(session, hello))
-            self._let_in(session, hello, login.public_id, login.session_id, (login.access, login.refresh))
+            with trio.fail_after(LOGIN_S):
+                login = await self._accounts.login_telegram(hello.body.init_data, _visitor(session, hello))
+            cell = self._players.cell(login.public_id)
+            self._join(session, hello, cell, login.session_id, (login.access, login.refresh))
         except WireError as error:
             session.turned_away(error)
-        except DatabaseUnavailable:
-            session.turned_away(Unavailable("the database is away", retry_after_ms=RETRY_MS))
+        except (DatabaseUnavailable, trio.TooSlowError):
+            session.turned_away(Unavailable("the database is away"))
         except Exception:  # one failed login must not end the others
             log.exception("a login failed")
-            session.turned_away(Unavailable("the login failed; try again", retry_after_ms=RETRY_MS))
+            session.turned_away(Unavailable("the login failed; try again"))
+        finally:
+            self._logins -= 1
 
 
 def _visitor(session: Greeted, hello: Hello) -> Visitor:

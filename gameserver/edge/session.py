@@ -13,7 +13,7 @@ from gameserver.actors.actor import Cell
 from gameserver.actors.messages import Attach, Detach, Operate, Spoil, Taps, Welcomed
 from gameserver.actors.player import PlayerActor
 from gameserver.edge.dispatch import HANDLERS, LOOKUPS
-from gameserver.edge.farewell import Farewell, farewell, farewell_to_refused
+from gameserver.edge.farewell import Farewell, farewell_to_refused
 from gameserver.edge.greeting import welcome_frame
 from gameserver.edge.lifecycle import TRANSITIONS, Happening, State
 from gameserver.edge.surroundings import Surroundings
@@ -236,18 +236,14 @@ class Session:
         """The session has gone quiet without knowing what is committed."""
         self._send(encode(Durable(durable_seq=durable_seq)))
 
-    def goodbye(
-        self, code: CloseCode, reason: str, *, reconnect_after_ms: int | None = None, url: str | None = None
-    ) -> None:
+    def goodbye(self, code: CloseCode, reason: str) -> None:
         """End the session with GOODBYE and close code `code` (4xxx).
 
         Args:
             code: why, for the client's program.
             reason: why, for its developer.
-            reconnect_after_ms: when to come back; None = the default of the code.
-            url: where to connect instead.
         """
-        self._say_goodbye(farewell(code, reason, reconnect_after_ms=reconnect_after_ms, url=url))
+        self._say_goodbye(Farewell(code, reason))
 
     def close(self, code: CloseCode, reason: str) -> None:
         """End the session with close code `code` (1xxx), which no GOODBYE precedes."""
@@ -259,7 +255,8 @@ class Session:
     def _say_goodbye(self, words: Farewell) -> None:
         if self.state not in (State.DRAINING, State.CLOSED):
             self._shared.counters.goodbyes_total += 1
-            goodbye = Goodbye(words.code, words.reason, words.reconnect_after_ms, words.url)
+            after_ms = self._shared.returns.after_ms(words.code)
+            goodbye = Goodbye(words.code, words.reason, after_ms, words.url)
             self._end(words.code, words.reason, encode(goodbye))
 
     def _receive_first(self, payload: bytes) -> None:

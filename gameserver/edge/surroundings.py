@@ -8,6 +8,7 @@ from gameserver.actors.actor import Cell
 from gameserver.actors.player import PlayerActor
 from gameserver.clock import Clock
 from gameserver.edge.counters import Counters
+from gameserver.edge.returns import Returns
 from gameserver.errors import WireError
 from gameserver.wire.messages import Hello
 from hotpath.tap_path import Notices
@@ -67,3 +68,4 @@ class Surroundings:
     watch: Watch
     notices: Notices
     counters: Counters
+    returns: Returns

@@ -5,6 +5,7 @@ start and whenever the line to the database was cut, and what happens in between
 for as long as a token of theirs could still be good; bans until they are over.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -15,11 +16,11 @@ import trio
 from gameserver.clock import Clock
 from gameserver.errors import Forbidden, Unauthenticated, WireError
 from gameserver.logs import get_logger
+from persistence.backoff import pause_s
 from persistence.barred_store import BarredRows
 from persistence.errors import DatabaseUnavailable
 
 GATHER_S: Final = 0.05  #: changes that come within this are told together
-RETRY_S: Final = 1.0  #: between two tries to read while the database is away
 SWEEP_S: Final = 60.0  #: how often what no longer matters is forgotten
 
 log = get_logger(__name__)
@@ -140,10 +141,10 @@ class Barred:
 
 
 async def _until_there(read: Callable[[], Awaitable[None]]) -> None:
-    while True:
+    for unanswered in itertools.count():
         try:
             await read()
         except DatabaseUnavailable:
-            await trio.sleep(RETRY_S)
+            await trio.sleep(pause_s(unanswered))
         else:
             return

@@ -4,10 +4,12 @@ from typing import Any
 from uuid import UUID
 
 from gameserver.actors.actor import Cell, Errand, Message, Phase
+from gameserver.actors.load_queue import LoadQueue
 from gameserver.actors.player import PlayerActor
 from gameserver.clock import ManualClock
 from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
+from gameserver.edge.returns import DEFAULT_PER_S, Returns
 from gameserver.edge.session import Session
 from gameserver.edge.surroundings import Greeted, Surroundings
 from gameserver.wire.messages import Hello
@@ -50,7 +52,15 @@ class LoneSession:
         self.drains: list[Cell[PlayerActor]] = []
         self.errands: list[tuple[Cell[PlayerActor], Errand]] = []
         self.cell = self.new_cell()
-        self.shared = Surroundings(self.clock, self.door, self.heartbeat, self.heartbeat.notices, self.counters)
+        loads: LoadQueue[str] = LoadQueue(self.clock)
+        self.shared = Surroundings(
+            self.clock,
+            self.door,
+            self.heartbeat,
+            self.heartbeat.notices,
+            self.counters,
+            Returns(self.clock, loads, DEFAULT_PER_S),
+        )
         self.session = Session(self.shared, Outbox(self._wake), self._abort)
 
     # What the player's cell asks of its keeper

@@ -19,6 +19,7 @@ from gameserver.edge.counters import Counters
 from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.listener import Listener, open_port
 from gameserver.edge.login import LoginDoor
+from gameserver.edge.returns import DEFAULT_PER_S, Returns
 from gameserver.edge.surroundings import Surroundings
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.barred import Barred
@@ -119,7 +120,9 @@ async def loopback_game(
         door = LoginDoor(accounts, players, nursery, LastSeen(sessions, clock))
         admission = admission or Admission(10_000, 0, 0, exempt_loopback=True, now_s=trio.current_time)
         listener = Listener(
-            Surroundings(clock, door, heartbeat, heartbeat.notices, counters),
+            Surroundings(
+                clock, door, heartbeat, heartbeat.notices, counters, Returns(clock, players.loads, DEFAULT_PER_S)
+            ),
             admission,
             allowed_origins=origins,
             tls=tls,

@@ -12,6 +12,7 @@ from gameserver.actors.player import PlayerActor
 from gameserver.clock import Clock
 from hotpath.player_state import COLUMN_NAMES, FIELD_RANGES, World
 from hotpath.tap_path import Tally
+from persistence.backlog import Backlog
 from persistence.errors import DatabaseUnavailable, Rejected
 from persistence.records import (
     Account,
@@ -60,6 +61,7 @@ class PlayerDatabase:
     def __init__(self) -> None:
         self.rows: dict[UUID, PlayerRow] = {}
         self.away = False
+        self.backlog = Backlog()
         self.elsewhere: dict[UUID, OwnedElsewhere] = {}
         self.dirty: dict[PlayerActor, None] = {}
         self.hurried: list[PlayerActor] = []
@@ -166,9 +168,11 @@ class PlayerDatabase:
         """Write all that is dirty."""
         dirty, self.dirty = self.dirty, {}
         for actor in dirty:
+            taken_bytes = self.backlog.taken_bytes
             writes = actor.take_writes()
             if writes is not None:
                 self.settle(actor, writes)
+            self.backlog.beside_bytes -= self.backlog.taken_bytes - taken_bytes
 
     def settle(self, actor: PlayerActor, writes: PlayerWrites) -> None:
         """Commit one player's writes and say so, or say why not."""

@@ -10,7 +10,8 @@ import pytest
 
 from tests.fakes.database_probe import ask
 from tests.fakes.game_client import ACTION, DURABLE, ERROR, EVENT, RESULT, TAPPED, GameClient, connect
-from tests.integration.test_node_process import log_in, with_deadline
+from tests.fakes.server_http import log_in
+from tests.integration.test_node_process import with_deadline
 from tests.server_process import ServerProcess
 
 LINEAGE = b"hard operations!"

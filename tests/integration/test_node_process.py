@@ -1,12 +1,9 @@
 """The server as a process: start, play, drain, kill, restart; what an operator sees and what a player keeps."""
 
 import contextlib
-import json
 import os
 import signal
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
@@ -16,6 +13,7 @@ import trio
 
 from tests.chosen_postgres import CHOSEN, embedded_only
 from tests.fakes.game_client import DURABLE, GOODBYE, RESULT, TAPPED, GameClient, connect
+from tests.fakes.server_http import http, log_in, metric
 from tests.server_process import ServerProcess
 
 LINEAGE = bytes(range(16))
@@ -25,26 +23,6 @@ LINEAGE = bytes(range(16))
 def server(request: pytest.FixtureRequest, server_settings: dict[str, str]) -> Iterator[ServerProcess]:
     with ServerProcess(transport=request.param, **server_settings) as server:
         yield server
-
-
-def http(server: ServerProcess, path: str, body: dict[str, str] | None = None) -> tuple[int, Any]:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(server.page_url + path, data, {"content-type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            text = answer.read().decode()
-            status = answer.status
-    except urllib.error.HTTPError as error:
-        with error:
-            text, status = error.read().decode(), error.code
-    return status, json.loads(text) if text.startswith("{") else text
-
-
-def log_in(server: ServerProcess, name: str) -> str:
-    status, body = http(server, "auth/dev", {"name": name})
-    assert status == 200
-    token: str = body["access"]
-    return token
 
 
 def play(server: ServerProcess, scene: Callable[[GameClient], Awaitable[None]]) -> None:
@@ -74,12 +52,6 @@ def database_processes(server: ServerProcess) -> list[psutil.Process]:
 def wait_until_gone(processes: list[psutil.Process]) -> None:
     _, alive = psutil.wait_procs(processes, timeout=15)
     assert alive == []
-
-
-def metric(server: ServerProcess, name: str) -> float:
-    _, text = http(server, "metrics")
-    [value] = [line.split()[1] for line in text.splitlines() if line.startswith(f"{name} ")]
-    return float(value)
 
 
 def test_a_stop_tells_players_and_writes_everything_and_the_next_start_finds_it(server: ServerProcess) -> None:

@@ -13,7 +13,8 @@ import trio
 
 from tests.fakes.database_probe import ask
 from tests.fakes.game_client import HELLO, GameClient, connect, hello_map
-from tests.integration.test_node_process import log_in, with_deadline
+from tests.fakes.server_http import log_in
+from tests.integration.test_node_process import with_deadline
 from tests.server_process import ServerProcess
 
 

@@ -10,6 +10,7 @@ from gameserver.actors.messages import Grant, Taps, Turn
 from gameserver.actors.player import PlayerActor
 from gameserver.errors import Busy, Conflict, WireError
 from hotpath import rules
+from persistence.backlog import Backlog
 from persistence.records import GrantKind
 from tests.fakes.lone_player import LonePlayer
 from tests.fakes.recording_origin import RecordingOrigin
@@ -136,6 +137,7 @@ class PlayerLife(RuleBasedStateMachine):
         """Killed and loaded again: what was not committed is gone as a whole."""
         self.origins.clear()
         self.player.database.dirty.clear()
+        self.player.database.backlog = Backlog()  # the new process has another one
         self.player.load()
         for lineage in LINEAGES:
             self.forget_above(lineage, self.player.row.cursors.get(lineage.to_bytes(16, "big"), 0))
@@ -143,6 +145,12 @@ class PlayerLife(RuleBasedStateMachine):
     @invariant()
     def nothing_was_rejected_or_fenced(self) -> None:
         assert self.player.dropped == []
+
+    @invariant()
+    def nothing_is_held_for_whom_nothing_waits(self) -> None:
+        held_bytes = self.player.database.backlog.beside_bytes
+        assert held_bytes >= 0
+        assert held_bytes == 0 or self.player.actor in self.player.database.dirty
 
     @invariant()
     def the_ledger_adds_up(self) -> None:

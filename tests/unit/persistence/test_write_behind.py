@@ -9,7 +9,9 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from persistence.backlog import PLAYER_BYTES
 from persistence.errors import DatabaseUnavailable, OutcomeUnknown, Rejected
+from persistence.records import PlayerWrites
 from persistence.write_behind import BATCH_PLAYERS, GATHER_S, WriteBehind
 from tests.fakes.flushable_player import FlushablePlayer
 from tests.fakes.scripted_sink import ScriptedSink
@@ -271,6 +273,66 @@ async def test_nothing_more_is_accepted_when_too_many_wait_or_too_long(autojump_
         assert not accepting(write_behind)
         assert write_behind.watermark().lag_s == 61
         assert not await write_behind.drain(trio.current_time() + 1)
+
+
+class Laden(FlushablePlayer):
+    """Enters bytes beside its row, as a journal does."""
+
+    def __init__(self, player_id: int, write_behind: WriteBehind) -> None:
+        super().__init__(player_id)
+        self._backlog = write_behind.backlog
+        self._held_bytes = 0
+
+    def load(self, size_bytes: int) -> None:
+        self.tap()
+        self._held_bytes += size_bytes
+        self._backlog.beside_bytes += size_bytes
+
+    def take_writes(self) -> PlayerWrites | None:
+        self._backlog.taken_bytes += self._held_bytes
+        self._held_bytes = 0
+        return super().take_writes()
+
+
+async def test_nothing_more_is_accepted_when_too_much_is_held_and_all_of_it_is_let_go_with_its_batch(
+    autojump_clock: MockClock,  # noqa: ARG001 - no real time
+) -> None:
+    sink = ScriptedSink(AWAY, None, Rejected("no"), frozenset({0}), Rejected("no"))
+    sink.gate = trio.Event()
+    async with writing(sink, flush_ms=1, dirty_max_bytes=2 * PLAYER_BYTES + 1_000) as write_behind:
+        first, second = Laden(1, write_behind), Laden(2, write_behind)
+        first.load(900)
+        write_behind.mark_dirty(first)
+        assert write_behind.statistics().dirty_bytes == PLAYER_BYTES + 900
+        await sink.arrived.wait()  # in flight is not written yet
+        second.load(99)
+        write_behind.mark_dirty(second)
+        assert write_behind.statistics().dirty_bytes == 2 * PLAYER_BYTES + 999
+        assert write_behind.statistics().accepting
+        second.load(1)
+        assert not accepting(write_behind)
+        assert not write_behind.statistics().accepting
+        sink.gate.set()
+        assert await write_behind.drain(trio.current_time() + 60)  # after an outage, by an unknown outcome
+        assert (write_behind.statistics().dirty_bytes, accepting(write_behind)) == (0, True)
+        for player in (first, second):
+            player.load(500)
+            write_behind.mark_dirty(player)
+        sink.graves_fail.append(AWAY)
+        assert await write_behind.drain(trio.current_time() + 60)  # halved: one is a dead letter
+        assert len(sink.buried) == 1
+        assert write_behind.statistics().dirty_bytes == 0
+
+
+async def test_what_is_not_taken_because_its_player_broke_still_counts(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
+    async with writing(ScriptedSink()) as write_behind:
+        broken, fine = Laden(1, write_behind), Laden(2, write_behind)
+        broken.take_writes = lambda: 1 / 0  # type: ignore[method-assign,assignment,return-value]  # a bug
+        for player in (broken, fine):
+            player.load(70)
+            write_behind.mark_dirty(player)
+        assert await write_behind.drain(trio.current_time() + 60)
+        assert write_behind.statistics().dirty_bytes == 70
 
 
 def accepting(write_behind: WriteBehind) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from gameserver.actors import player_loader
 from gameserver.actors.player import PlayerActor
-from gameserver.actors.player_loader import RETRY_MS, Moved, PlayerLoader
+from gameserver.actors.player_loader import Moved, PlayerLoader
 from gameserver.clock import ManualClock
 from gameserver.errors import ErrorCode, Unavailable
 from persistence.records import LoadedPlayer, OwnedElsewhere
@@ -42,7 +42,7 @@ async def test_a_player_who_cannot_be_built_costs_nobody_else_the_load(monkeypat
     assert isinstance(loaded[after.public_id], PlayerActor)
     refused = loaded[broken.public_id]
     assert isinstance(refused, Unavailable)
-    assert refused.retry_after_ms == RETRY_MS
+    assert refused.retry_after_ms > 0
     assert told == [{"player": broken.id}]
 
 

@@ -8,9 +8,10 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from gameserver.actors.actor import STASH_MESSAGES, Phase
-from gameserver.actors.registry import BATCH_KEYS, IDLE_MS, LARGE_BATCH_KEYS, Registry
+from gameserver.actors.load_queue import BATCH_KEYS, LARGE_BATCH_KEYS
+from gameserver.actors.registry import IDLE_MS, Registry
 from gameserver.actors.supervisor import FAILURES, QUARANTINE_MS
-from gameserver.errors import NotFound, Unavailable, WireError
+from gameserver.errors import Busy, NotFound, Unavailable, WireError
 from tests.fakes.counting_actor import CountingActor, Note
 from tests.fakes.trio_time_clock import TrioTimeClock
 
@@ -142,6 +143,34 @@ async def test_the_wait_for_company_grows_in_a_storm_and_shrinks_after_it(autoju
             await settle()
             waits_ms.append(round((store.asked_at_s[wave] - asked_s) * 1_000))
         assert waits_ms == [5, 10, 20, 40, 50, 50, 5]
+
+
+async def test_who_would_wait_too_long_is_refused_and_whoever_asks_for_one_who_waits_waits_with_him(
+    autojump_clock: MockClock,
+) -> None:
+    store = Store()
+    store.load_gate = trio.Event()
+    async with running(autojump_clock, store) as registry:
+        registry.deliver("first", Note("hello"))
+        await trio.sleep(20)  # its load does not come back
+        for number in range(BATCH_KEYS):
+            registry.deliver(f"p{number}", Note("hello"))
+        late, company = Note("late"), Note("company")
+        registry.deliver("one too many", late)
+        registry.deliver("p0", company)
+        assert [type(error) for error in late.refused] == [Busy]
+        with pytest.raises(Busy):
+            registry.cell("another")
+        statistics = registry.statistics()
+        assert (statistics.loading, statistics.loads_refused_total) == (1 + BATCH_KEYS, 2)
+        assert statistics.loads_per_s == pytest.approx(50, rel=0.01)
+        store.load_gate.set()
+        await settle()
+        assert store.last("p0").handled == ["hello", "company"]
+        registry.deliver("one too many", Note("again"))
+        await settle()
+        assert store.last("one too many").handled == ["again"]
+        assert "another" not in store.loaded
 
 
 @pytest.mark.parametrize("failure", [RuntimeError("a bug"), Unavailable("away", retry_after_ms=7)])

@@ -1,20 +1,25 @@
 """The door: who a HELLO is from."""
 
-from uuid import UUID
+import contextlib
+from uuid import UUID, uuid4
 
 import pytest
 import trio
 from structlog.testing import capture_logs
 from trio.testing import wait_all_tasks_blocked
 
+from gameserver.actors.actor import Cell
+from gameserver.actors.player import PlayerActor
+from gameserver.edge import login as login_module
 from gameserver.edge.login import LoginDoor
-from gameserver.errors import Unavailable
+from gameserver.errors import Busy, Unavailable, WireError
 from gameserver.identity.accounts import Accounts, Login
 from gameserver.identity.barred import Barred
 from gameserver.identity.last_seen import LastSeen
 from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.identity.visitor import UNKNOWN, Visitor
+from gameserver.wire.messages import Hello, HelloBody
 from persistence.errors import DatabaseUnavailable
 from tests.fakes.lone_session import LoneSession
 from tests.fakes.loopback_game import KEY, build_registry
@@ -82,6 +87,86 @@ async def test_a_token_is_checked_without_waiting(autojump_clock: object) -> Non
         [welcome] = lone.take()
         assert welcome[2]["session"] == str(UUID(int=5))
         nursery.cancel_scope.cancel()
+
+
+class Knocking:
+    """A session that writes down why it was turned away."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.errors: list[WireError] = []
+
+    def join(self, cell: Cell[PlayerActor], hello: Hello, login: UUID, tokens: tuple[str, str] | None) -> None:
+        raise AssertionError((cell, hello, login, tokens))
+
+    def turned_away(self, error: WireError) -> None:
+        self.errors.append(error)
+
+
+HELLO_BY_LOGIN = Hello(body=HelloBody(lineage=bytes(16), device="", client="", init_data="x"))
+
+
+class HangingAccounts(FailingAccounts):
+    """Logins come back when the test lets them."""
+
+    def __init__(self, lone: LoneSession) -> None:
+        super().__init__(lone, Unavailable("late"))
+        self.gate = trio.Event()
+        self.asked = 0
+
+    async def login_telegram(self, init_data: str, visitor: Visitor = UNKNOWN) -> Login:
+        self.asked += 1
+        await self.gate.wait()
+        return await super().login_telegram(init_data, visitor)
+
+
+async def test_so_many_log_in_at_a_time_and_who_comes_beyond_is_turned_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(login_module, "MAX_LOGINS", 2)
+    lone = LoneSession()
+    accounts = HangingAccounts(lone)
+    async with trio.open_nursery() as nursery:
+        door = LoginDoor(accounts, build_registry(lone.database, lone.clock), nursery, last_seen(lone))
+        sessions = [Knocking() for _ in range(4)]
+        for session in sessions[:3]:
+            door.greet(session, HELLO_BY_LOGIN)
+        await wait_all_tasks_blocked()
+        assert accounts.asked == 2
+        assert [len(session.errors) for session in sessions] == [0, 0, 1, 0]
+        assert isinstance(sessions[2].errors[0], Busy)
+        accounts.gate.set()
+        await wait_all_tasks_blocked()
+        door.greet(sessions[3], HELLO_BY_LOGIN)  # there is room again, after logins that failed
+        await wait_all_tasks_blocked()
+        assert accounts.asked == 3
+
+
+async def test_a_login_that_does_not_come_back_is_given_up(autojump_clock: object) -> None:
+    del autojump_clock
+    lone = LoneSession()
+    session = Knocking()
+    began_s = trio.current_time()
+    async with trio.open_nursery() as nursery:
+        door = LoginDoor(HangingAccounts(lone), build_registry(lone.database, lone.clock), nursery, last_seen(lone))
+        door.greet(session, HELLO_BY_LOGIN)
+    assert [type(error) for error in session.errors] == [Unavailable]
+    assert trio.current_time() - began_s == pytest.approx(login_module.LOGIN_S)
+
+
+async def test_who_would_wait_too_long_for_the_player_is_turned_away() -> None:
+    lone = LoneSession()
+    issuer = TokenIssuer({"test": KEY})
+    barred = Barred(lone.clock, token_ms=1)
+    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, telegram=TelegramVerifier(), dev=False, barred=barred)
+    players = build_registry(lone.database, lone.clock)
+    async with trio.open_nursery() as nursery:
+        lone.shared.door.greet = LoginDoor(accounts, players, nursery, last_seen(lone)).greet  # type: ignore[method-assign]  # as above
+        while not players.loads.refused_total:
+            with contextlib.suppress(Busy):
+                players.cell(uuid4())
+        lone.greet(token=issuer.issue(lone.row.public_id, UUID(int=5), lone.clock.now_ms() // 1_000))
+    [goodbye] = lone.take()
+    assert goodbye[1] == 4009
+    assert goodbye[3] > 0
 
 
 async def test_nobody_is_let_in_while_another_node_may_have_the_players() -> None:

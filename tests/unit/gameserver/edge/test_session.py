@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from gameserver.edge import session as session_module
 from gameserver.edge.lifecycle import State
+from gameserver.edge.returns import EARLIEST_MS
 from gameserver.edge.session import JOIN_DEADLINE_MS, LAST_WORDS_MS
 from gameserver.errors import Busy, ErrorCode, Internal, Unauthenticated, Unavailable
 from gameserver.wire.ops import MAX_SEQ, OUTBOX_MAX_FRAMES, CloseCode
@@ -514,10 +515,10 @@ def test_goodbye_precedes_every_4xxx(live: LoneSession, code: CloseCode) -> None
 
 def test_goodbye_follows_what_was_answered_before_it(live: LoneSession) -> None:
     live.send(TAP, 1, 1, 0)
-    live.session.goodbye(CloseCode.DRAIN, "why", reconnect_after_ms=1_234, url="ws://x")
+    live.session.goodbye(CloseCode.DRAIN, "why")
     tapped, goodbye = live.take()
     assert tapped[0] == TAPPED
-    assert goodbye == [71, 4000, "why", 1_234, "ws://x"]
+    assert goodbye == [71, 4000, "why", EARLIEST_MS[CloseCode.DRAIN], None]
 
 
 def test_who_does_not_take_the_last_words_is_dropped(live: LoneSession) -> None:
