@@ -102,6 +102,7 @@ def environment(mode: str, tree: Path) -> dict[str, str]:
             "LD_PRELOAD": str(library),
             "ASAN_OPTIONS": "detect_leaks=0",  # Python itself keeps what it has until the process ends
             "UBSAN_OPTIONS": "print_stacktrace=1",
+            "TEST_EXAMPLES": os.environ.get("TEST_EXAMPLES", "15"),
             "PYTHONMALLOC": "malloc",  # Python's own allocator would hide who owns which byte
         }
     return settings

@@ -5,11 +5,22 @@ import subprocess
 from pathlib import Path, PurePosixPath
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 # The machine is shared: how long an example takes says nothing about the code.
-settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# Under AddressSanitizer one costs ten times as much, and the fuzzer looks further there: fewer are asked for.
+EXAMPLES = int(os.environ.get("TEST_EXAMPLES", "100"))
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=EXAMPLES)
 settings.load_profile("untimed")
+
+# As in the server; structlog's own default draws every local variable of a traceback, which takes seconds.
+structlog.configure(
+    processors=[
+        structlog.stdlib.add_log_level,
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 ROOT = Path(__file__).parent.parent
 
