@@ -39,6 +39,7 @@ from gameserver.garbage import Garbage
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.barred import Barred
 from gameserver.identity.last_seen import LastSeen
+from gameserver.identity.security_log import AddressHash, SecurityLog
 from gameserver.identity.sessions import Sessions
 from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
@@ -61,6 +62,7 @@ from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
 from persistence.records import LoadedPlayer, OwnedElsewhere
 from persistence.schedule_store import Fired, Job
+from persistence.security_log_store import SecurityLogStore
 from persistence.session_store import SessionStore
 from persistence.write_behind import WriteBehind
 
@@ -198,6 +200,8 @@ class Node:
         )
         self._barred = Barred(self._clock, token_ms=1_000 * TOKEN_LIFE_S)
         self._sessions = SessionStore(database)
+        self._address_hash = AddressHash(next(iter(keys.values())).encode())
+        self._security_log = SecurityLog(SecurityLogStore(database), self._clock, self._address_hash)
         self._last_seen = LastSeen(self._sessions, self._clock)
         self._accounts = Accounts(
             AccountStore(database),
@@ -212,6 +216,7 @@ class Node:
             ),
             dev=settings.is_dev,
             barred=self._barred,
+            security_log=self._security_log,
         )
 
     def socket_url(self, asked_host: str) -> str:
@@ -289,6 +294,7 @@ class Node:
             judge = functools.partial(listener.judge, self._barred.refusal)
             await services.start(follow_barred, self._database, self._barred, judge)
             services.start_soon(self._last_seen.run)
+            services.start_soon(self._security_log.run)
             services.start_soon(functools.partial(keep_calendar, self._run_due, clock=self._clock))
             services.start_soon(functools.partial(deliver_grants, self._database, self._players, node=self._name))
             services.start_soon(self._stop_when_lease_is_lost, stop)
@@ -350,7 +356,7 @@ class Node:
         task_status.started(closed)
         services = Services(
             accounts=self._accounts,
-            sessions=Sessions(self._sessions, self._clock),
+            sessions=Sessions(self._sessions, self._clock, self._address_hash),
             metrics=self._metrics,
             socket_url=self.socket_url,
             is_dev=self._settings.is_dev,
@@ -375,5 +381,6 @@ class Node:
             self._metrics.add("gateway", listener.transport_statistics)
         self._metrics.add("admission", self._admission.statistics)
         self._metrics.add("write_behind", self._write_behind.statistics)
+        self._metrics.add("security_log", self._security_log.statistics)
         self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)

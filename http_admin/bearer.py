@@ -15,7 +15,13 @@ _bearer = HTTPBearer(auto_error=False, description="the access token")
 _Credentials: TypeAlias = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 
-def bearer_claims(accounts: Accounts) -> Callable[[_Credentials], AccessClaims]:
+def visitor(request: Request) -> Visitor:
+    """A FastAPI dependency: what is known of who asks, but for the device."""
+    address = request.client.host if request.client is not None else ""
+    return Visitor.of(client=request.headers.get("user-agent", ""), address=address)
+
+
+def bearer_claims(accounts: Accounts) -> Callable[[_Credentials, Visitor], AccessClaims]:
     """A FastAPI dependency that gives what the token says.
 
     Args:
@@ -24,15 +30,9 @@ def bearer_claims(accounts: Accounts) -> Callable[[_Credentials], AccessClaims]:
     The dependency raises `Unauthenticated` where there is no token or it does not verify.
     """
 
-    def claims(credentials: _Credentials) -> AccessClaims:
+    def claims(credentials: _Credentials, asking: Annotated[Visitor, Depends(visitor)]) -> AccessClaims:
         if credentials is None:
             raise Unauthenticated("send the access token as Authorization: Bearer")
-        return accounts.verify(credentials.credentials)
+        return accounts.verify(credentials.credentials, asking)
 
     return claims
-
-
-def visitor(request: Request) -> Visitor:
-    """A FastAPI dependency: what is known of who asks, but for the device."""
-    address = request.client.host if request.client is not None else ""
-    return Visitor.of(client=request.headers.get("user-agent", ""), address=address)

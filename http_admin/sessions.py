@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.sessions import Sessions
 from gameserver.identity.tokens import AccessClaims
-from http_admin.bearer import bearer_claims
+from gameserver.identity.visitor import Visitor
+from http_admin.bearer import bearer_claims, visitor
 from http_admin.problems import documented
 
 _SESSION = "0b9b3a4e-2f0c-4a53-9d0f-0f1d7c2f7a10"
@@ -76,6 +77,7 @@ def session_routes(accounts: Accounts, sessions: Sessions) -> APIRouter:
     """
     routes = APIRouter(prefix="/account", tags=["logins"])
     Claims = Annotated[AccessClaims, Depends(bearer_claims(accounts))]  # noqa: N806 - a type
+    Asking = Annotated[Visitor, Depends(visitor)]  # noqa: N806 - a type
     DeviceId = Annotated[int, Path(ge=1, le=2**63 - 1)]  # noqa: N806 - a type
 
     @routes.get("/sessions", responses=documented(401, 403, 503))
@@ -111,14 +113,14 @@ def session_routes(accounts: Accounts, sessions: Sessions) -> APIRouter:
     @routes.delete(
         "/sessions/{session}", status_code=204, response_class=Response, responses=documented(401, 403, 404, 422, 503)
     )
-    async def end_session(session: UUID, claims: Claims) -> None:
+    async def end_session(session: UUID, claims: Claims, asking: Asking) -> None:
         """End a login: its tokens are worth nothing any more and its sockets are closed, on whichever node."""
-        await sessions.end(claims.player, session)
+        await sessions.end(claims.player, session, asking)
 
     @routes.post("/sessions/end-others", responses=documented(401, 403, 503))
-    async def end_others(claims: Claims) -> Ended:
+    async def end_others(claims: Claims, asking: Asking) -> Ended:
         """End every login but the one that asks."""
-        return Ended(ended=await sessions.end_others(claims.player, claims.session))
+        return Ended(ended=await sessions.end_others(claims.player, claims.session, asking))
 
     @routes.get("/devices", responses=documented(401, 403, 503))
     async def list_devices(claims: Claims) -> DeviceList:
@@ -141,8 +143,8 @@ def session_routes(accounts: Accounts, sessions: Sessions) -> APIRouter:
     @routes.delete(
         "/devices/{device}", status_code=204, response_class=Response, responses=documented(401, 403, 404, 422, 503)
     )
-    async def forget_device(device: DeviceId, claims: Claims) -> None:
+    async def forget_device(device: DeviceId, claims: Claims, asking: Asking) -> None:
         """End all logins on a device and forget it."""
-        await sessions.forget_device(claims.player, device)
+        await sessions.forget_device(claims.player, device, asking)
 
     return routes

@@ -40,7 +40,8 @@ _FIND_TELEGRAM = "SELECT id, public_id, display_name, premium FROM players WHERE
 _FIND_DEV = "SELECT id, public_id, display_name, premium FROM players WHERE dev_name = $1"
 _LOG_LOGIN = """
     INSERT INTO security_logs (at, event, player_id, detail)
-    SELECT time_from_ms($1), 'login', $2, jsonb_build_object('session', $3::uuid, 'kind', $4::text, 'proof', $5::text)
+    SELECT time_from_ms($1), 'login', $2, jsonb_strip_nulls(jsonb_build_object(
+        'session', $3::uuid, 'kind', $4::text, 'proof', $5::text, 'address_hash', nullif($7::text, '')))
     WHERE $5 = '' OR NOT EXISTS (
         SELECT FROM security_logs AS earlier
         WHERE earlier.player_id = $2 AND earlier.at >= time_from_ms($6) AND earlier.event = 'login'
@@ -125,6 +126,7 @@ async def _login(
     await connection.execute(
         _LOG_LOGIN,
         *(session.created_at_ms, player["id"], session.id, proof.kind, proof.digest.hex(), proof.not_before_ms),
+        session.address_hash,
     )
     return AccountRow(player["id"], player["public_id"], session.id, player["display_name"], created)
 

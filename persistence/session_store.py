@@ -24,6 +24,7 @@ class NewSession:
     client: str  #: what the client calls itself
     created_at_ms: int
     address: str = ""  #: where from; "" = unknown
+    address_hash: str = ""  #: the same in the security log
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,8 @@ _REVOKE = """
         RETURNING s.id, s.player_id
     ), logged AS (
         INSERT INTO security_logs (at, event, player_id, detail)
-        SELECT time_from_ms($4), 'session_revoked', player_id, jsonb_build_object('reason', $5::text, 'session', id)
+        SELECT time_from_ms($4), 'session_revoked', player_id, jsonb_strip_nulls(
+            jsonb_build_object('reason', $5::text, 'session', id, 'address_hash', nullif($7::text, '')))
         FROM ended
     )
     SELECT count(*) FROM ended
@@ -197,13 +199,23 @@ class SessionStore:
 
         return await self._database.transaction(write)
 
-    async def revoke(self, player: UUID, session: UUID, now_ms: int, *, reason: str) -> bool:
-        """End a login; False: the player has no such login, or it has ended already."""
-        return bool(await self._database.transaction(_revoke, player, session, None, now_ms, reason, None))
+    async def revoke(self, player: UUID, session: UUID, now_ms: int, *, reason: str, address_hash: str = "") -> bool:
+        """End a login; False: the player has no such login, or it has ended already.
 
-    async def revoke_others(self, player: UUID, kept: UUID, now_ms: int) -> int:
+        Args:
+            player: public id.
+            session: which.
+            now_ms: the present.
+            reason: for the security log.
+            address_hash: who did it, for the security log; "" = unknown.
+        """
+        return bool(
+            await self._database.transaction(_revoke, player, session, None, now_ms, reason, None, address_hash)
+        )
+
+    async def revoke_others(self, player: UUID, kept: UUID, now_ms: int, *, address_hash: str = "") -> int:
         """End every login of the player but one; returns how many."""
-        return await self._database.transaction(_revoke, player, None, kept, now_ms, "others", None)
+        return await self._database.transaction(_revoke, player, None, kept, now_ms, "others", None, address_hash)
 
     async def devices(self, player: UUID, now_ms: int) -> list[DeviceRow]:
         """What a player has played on, the latest seen first."""
@@ -213,11 +225,11 @@ class SessionStore:
 
         return await self._database.run(read)
 
-    async def forget_device(self, player: UUID, device: int, now_ms: int) -> bool:
+    async def forget_device(self, player: UUID, device: int, now_ms: int, *, address_hash: str = "") -> bool:
         """End all logins on a device and forget it; False: the player has no such device."""
 
         async def write(connection: Connection) -> bool:
-            await _revoke(connection, player, None, None, now_ms, "device", device)
+            await _revoke(connection, player, None, None, now_ms, "device", device, address_hash)
             return await connection.execute(_FORGET, player, device) == "DELETE 1"
 
         return await self._database.transaction(write)
@@ -240,8 +252,9 @@ async def _revoke(
     now_ms: int,
     reason: str,
     device: int | None,
+    address_hash: str,
 ) -> int:
-    ended: int = await connection.fetchval(_REVOKE, player, session, kept, now_ms, reason, device)
+    ended: int = await connection.fetchval(_REVOKE, player, session, kept, now_ms, reason, device, address_hash)
     return ended
 
 

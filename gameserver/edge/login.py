@@ -67,7 +67,7 @@ class LoginDoor:
             self._nursery.start_soon(self._log_in, session, hello)
             return
         try:
-            claims = self._accounts.verify(hello.body.token)
+            claims = self._accounts.verify(hello.body.token, _visitor(session, hello))
             cell = self._players.cell(claims.player)
         except WireError as error:
             session.turned_away(error)

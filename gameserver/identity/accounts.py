@@ -5,23 +5,26 @@ only as hashes; the store rotates them and ends the family when a used one is sh
 without looking anything up, so that a socket costs no round trip; the public id is resolved when the player is loaded.
 """
 
+import contextlib
 import hashlib
 import re
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 from uuid import UUID
 
 from gameserver.clock import Clock
 from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
-from gameserver.identity.barred import Barred
-from gameserver.identity.telegram import TelegramLogin, TelegramVerifier
+from gameserver.identity.barred import Banned, Barred
+from gameserver.identity.security_log import SecurityLog
+from gameserver.identity.telegram import BadInitData, TelegramLogin, TelegramVerifier
 from gameserver.identity.tokens import AccessClaims, TokenIssuer
 from gameserver.identity.visitor import UNKNOWN, Visitor, printable
 from persistence.account_store import AccountRow, LoginProof
 from persistence.registration import Newcomer
+from persistence.security_log_store import SecurityEvent
 from persistence.session_store import NewSession
 
 REFRESH_TTL_S: Final = 7 * 86_400
@@ -79,6 +82,7 @@ class Accounts:
         telegram: whose signature under a login counts.
         dev: whether names alone may log in.
         barred: who may not play although the token verifies.
+        security_log: told what was refused.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Accounts:
         telegram: TelegramVerifier,
         dev: bool,
         barred: Barred,
+        security_log: SecurityLog,
     ) -> None:
         self._store = store
         self._issuer = issuer
@@ -97,6 +102,7 @@ class Accounts:
         self._telegram = telegram
         self._dev = dev
         self._barred = barred
+        self._security_log = security_log
 
     async def login_telegram(self, init_data: str, visitor: Visitor = UNKNOWN) -> Login:
         """Log in whoever opened the Mini App; the same `initData` within its age logs in the same player again.
@@ -109,9 +115,9 @@ class Accounts:
             BadInitData: it proves nothing.
         """
         now_ms = self._clock.now_ms()
-        return await self._login_telegram(
-            "init_data", self._telegram.init_data(init_data, now_ms // 1000), visitor, now_ms
-        )
+        with self._noting("init_data", visitor):
+            user = self._telegram.init_data(init_data, now_ms // 1000)
+            return await self._login_telegram("init_data", user, visitor, now_ms)
 
     async def login_widget(self, fields: Mapping[str, str | int], visitor: Visitor = UNKNOWN) -> Login:
         """Log in whoever used Telegram's login widget on a page; the same fields are the same login, as above.
@@ -124,7 +130,9 @@ class Accounts:
             BadInitData: they prove nothing.
         """
         now_ms = self._clock.now_ms()
-        return await self._login_telegram("widget", self._telegram.widget(fields, now_ms // 1000), visitor, now_ms)
+        with self._noting("widget", visitor):
+            user = self._telegram.widget(fields, now_ms // 1000)
+            return await self._login_telegram("widget", user, visitor, now_ms)
 
     async def _login_telegram(
         self, kind: Literal["init_data", "widget"], user: TelegramLogin, visitor: Visitor, now_ms: int
@@ -136,7 +144,7 @@ class Accounts:
             premium=user.is_premium,
             invited_by=invitation[1] if invitation else "",
         )
-        refresh, session = _new_session(visitor, now_ms)
+        refresh, session = self._new_session(visitor, now_ms)
         proof = LoginProof(
             kind, user.digest, not_before_ms=max(1, 1000 * (user.auth_date_s - self._telegram.max_skew_s))
         )
@@ -157,7 +165,7 @@ class Accounts:
             raise Forbidden("login by name exists only with GAME_ENV=dev")
         if not 1 <= len(name) <= MAX_NAME_CHARS or name != printable(name):
             raise InvalidArgument(f"a name has 1 to {MAX_NAME_CHARS} printable characters and single spaces inside")
-        refresh, session = _new_session(visitor, self._clock.now_ms())
+        refresh, session = self._new_session(visitor, self._clock.now_ms())
         row = await self._store.login_by_dev_name(name, session)
         return self._login(row, refresh)
 
@@ -171,30 +179,50 @@ class Accounts:
         Raises:
             Unauthenticated: unknown, expired, or used before; in the last case its whole session has ended.
         """
-        if len(refresh_token) > _MAX_REFRESH_CHARS or not refresh_token.isascii():
-            raise Unauthenticated("this is not a refresh token")
-        successor = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
-        row = await self._store.rotate_refresh(
-            _hash(refresh_token), _hash(successor), self._clock.now_ms(), REFRESH_TTL_S, visitor.address
-        )
-        if row is None:
-            raise Unauthenticated("the refresh token is not good any more: log in again")
-        return self._login(row, successor)
+        with self._noting("refresh_token", visitor):
+            if len(refresh_token) > _MAX_REFRESH_CHARS or not refresh_token.isascii():
+                raise Unauthenticated("this is not a refresh token")
+            successor = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
+            row = await self._store.rotate_refresh(
+                _hash(refresh_token), _hash(successor), self._clock.now_ms(), REFRESH_TTL_S, visitor.address
+            )
+            if row is None:
+                raise Unauthenticated("the refresh token is not good any more: log in again")
+            return self._login(row, successor)
 
     async def logout(self, session_id: UUID) -> None:
         """End a login: its refresh token is good no more."""
         await self._store.end_session(session_id)
 
-    def verify(self, access_token: str) -> AccessClaims:
+    def verify(self, access_token: str, visitor: Visitor = UNKNOWN) -> AccessClaims:
         """Who shows this access token; looks nothing up but who is barred.
+
+        Args:
+            access_token: as the client sent it.
+            visitor: who shows it.
 
         Raises:
             Unauthenticated: it does not verify; `expired` if it once did. Or its login has ended.
             Banned: the player is.
         """
-        claims = self._issuer.verify(access_token, self._clock.now_ms() // 1000)
-        self._judge(claims.player, claims.session)
-        return claims
+        with self._noting("access_token", visitor):
+            claims = self._issuer.verify(access_token, self._clock.now_ms() // 1000)
+            self._judge(claims.player, claims.session)
+            return claims
+
+    @contextlib.contextmanager
+    def _noting(self, credential: str, visitor: Visitor) -> Iterator[None]:
+        """Note in the security log if the credential is refused inside; one that is only too old is no event."""
+        try:
+            yield
+        except Banned:
+            self._security_log.note(SecurityEvent.LOGIN_REFUSED, f"{credential}: banned", visitor=visitor)
+            raise
+        except Unauthenticated as error:
+            if not error.expired:
+                why = error.fault.value if isinstance(error, BadInitData) else "not good"
+                self._security_log.note(SecurityEvent.LOGIN_REFUSED, f"{credential}: {why}", visitor=visitor)
+            raise
 
     def _judge(self, player: UUID, session: UUID) -> None:
         if (error := self._barred.refusal(player, session)) is not None:
@@ -213,23 +241,23 @@ class Accounts:
             created=row.created,
         )
 
+    def _new_session(self, visitor: Visitor, now_ms: int) -> tuple[str, NewSession]:
+        refresh = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
+        return refresh, NewSession(
+            id=uuid.uuid4(),
+            refresh_hash=_hash(refresh),
+            expires_at_ms=now_ms + REFRESH_TTL_S * 1000,
+            client=visitor.client,
+            created_at_ms=now_ms,
+            address=visitor.address,
+            address_hash=self._security_log.address_hash(visitor),
+        )
+
 
 def display_name(user: TelegramLogin) -> str:
     """The name others see: first and last name, else the user name; printable, at most 64 characters."""
     full = printable(f"{user.first_name} {user.last_name}")[:MAX_NAME_CHARS].rstrip()
     return full or printable(user.username)[:MAX_NAME_CHARS] or _NAMELESS
-
-
-def _new_session(visitor: Visitor, now_ms: int) -> tuple[str, NewSession]:
-    refresh = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
-    return refresh, NewSession(
-        id=uuid.uuid4(),
-        refresh_hash=_hash(refresh),
-        expires_at_ms=now_ms + REFRESH_TTL_S * 1000,
-        client=visitor.client,
-        created_at_ms=now_ms,
-        address=visitor.address,
-    )
 
 
 def _hash(refresh_token: str) -> bytes:

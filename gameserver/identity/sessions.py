@@ -5,7 +5,8 @@ from uuid import UUID
 
 from gameserver.clock import Clock
 from gameserver.errors import InvalidArgument, NotFound
-from gameserver.identity.visitor import printable
+from gameserver.identity.security_log import AddressHash
+from gameserver.identity.visitor import Visitor, printable
 from persistence.session_store import DeviceRow, SessionRow
 
 MAX_SESSION_NAME_CHARS: Final = 64
@@ -22,11 +23,11 @@ class SessionStore(Protocol):
         """Name a login; False: the player has no such one."""
         ...
 
-    async def revoke(self, player: UUID, session: UUID, now_ms: int, *, reason: str) -> bool:
+    async def revoke(self, player: UUID, session: UUID, now_ms: int, *, reason: str, address_hash: str) -> bool:
         """End a login; False: the player has no such one."""
         ...
 
-    async def revoke_others(self, player: UUID, kept: UUID, now_ms: int) -> int:
+    async def revoke_others(self, player: UUID, kept: UUID, now_ms: int, *, address_hash: str) -> int:
         """End all but one; how many."""
         ...
 
@@ -34,7 +35,7 @@ class SessionStore(Protocol):
         """What a player has played on, the latest seen first."""
         ...
 
-    async def forget_device(self, player: UUID, device: int, now_ms: int) -> bool:
+    async def forget_device(self, player: UUID, device: int, now_ms: int, *, address_hash: str) -> bool:
         """End all logins on a device and forget it; False: the player has no such one."""
         ...
 
@@ -47,10 +48,12 @@ class Sessions:
     Args:
         store: where logins are kept.
         clock: where the present comes from.
+        address_hash: how whoever ends a login is named in the security log.
     """
 
-    def __init__(self, store: SessionStore, clock: Clock) -> None:
+    def __init__(self, store: SessionStore, clock: Clock, address_hash: AddressHash) -> None:
         self._store = store
+        self._address_hash = address_hash
         self._clock = clock
 
     async def of(self, player: UUID) -> list[SessionRow]:
@@ -71,28 +74,33 @@ class Sessions:
         if not await self._store.rename(player, session, name):
             raise NotFound("there is no such login")
 
-    async def end(self, player: UUID, session: UUID) -> None:
+    async def end(self, player: UUID, session: UUID, visitor: Visitor) -> None:
         """End a login: its tokens are worth nothing any more and its sockets are closed.
 
         Raises:
             NotFound: the player has no such login.
         """
-        if not await self._store.revoke(player, session, self._clock.now_ms(), reason="revoked"):
+        address_hash = self._address_hash.of(visitor.address)
+        now_ms = self._clock.now_ms()
+        if not await self._store.revoke(player, session, now_ms, reason="revoked", address_hash=address_hash):
             raise NotFound("there is no such login")
 
-    async def end_others(self, player: UUID, kept: UUID) -> int:
+    async def end_others(self, player: UUID, kept: UUID, visitor: Visitor) -> int:
         """End every login but one; returns how many."""
-        return await self._store.revoke_others(player, kept, self._clock.now_ms())
+        address_hash = self._address_hash.of(visitor.address)
+        return await self._store.revoke_others(player, kept, self._clock.now_ms(), address_hash=address_hash)
 
     async def devices(self, player: UUID) -> list[DeviceRow]:
         """What the player has played on, the latest seen first."""
         return await self._store.devices(player, self._clock.now_ms())
 
-    async def forget_device(self, player: UUID, device: int) -> None:
+    async def forget_device(self, player: UUID, device: int, visitor: Visitor) -> None:
         """End all logins on a device and forget it.
 
         Raises:
             NotFound: the player has no such device.
         """
-        if not await self._store.forget_device(player, device, self._clock.now_ms()):
+        address_hash = self._address_hash.of(visitor.address)
+        now_ms = self._clock.now_ms()
+        if not await self._store.forget_device(player, device, now_ms, address_hash=address_hash):
             raise NotFound("there is no such device")

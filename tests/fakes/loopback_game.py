@@ -31,6 +31,7 @@ from persistence.account_store import AccountRow, LoginProof
 from persistence.records import LoadedPlayer
 from persistence.registration import Newcomer
 from persistence.session_store import NewSession
+from tests.fakes.front_desk import front_desk
 from tests.fakes.memory_accounts import MemoryAccounts
 from tests.fakes.memory_sessions import MemorySessions
 from tests.fakes.player_database import PlayerDatabase
@@ -109,7 +110,7 @@ async def loopback_game(
     issuer = TokenIssuer({"test": KEY})
     telegram = TelegramVerifier(bot_tokens=(BOT_TOKEN,))
     barred = Barred(clock, token_ms=1_000 * TOKEN_LIFE_S)
-    accounts = Accounts(_RegisteringAccounts(database), issuer, clock, telegram=telegram, dev=True, barred=barred)
+    accounts = front_desk(_RegisteringAccounts(database), issuer, clock, telegram=telegram, dev=True, barred=barred)
     players = build_registry(database, clock)
     sessions = MemorySessions()
     heartbeat = Heartbeat(clock)

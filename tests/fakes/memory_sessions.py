@@ -33,7 +33,8 @@ class MemorySessions:
         self.logins[player] = [replace(row, name=name) if row.id == session else row for row in rows]
         return any(row.id == session for row in rows)
 
-    async def revoke(self, player: UUID, session: UUID, now_ms: int, *, reason: str) -> bool:
+    async def revoke(self, player: UUID, session: UUID, now_ms: int, *, reason: str, address_hash: str) -> bool:
+        del address_hash
         rows = await self.sessions(player, now_ms)
         self.logins[player] = [row for row in rows if row.id != session]
         found = len(self.logins[player]) < len(rows)
@@ -41,10 +42,10 @@ class MemorySessions:
             self.ended.append((session, reason))
         return found
 
-    async def revoke_others(self, player: UUID, kept: UUID, now_ms: int) -> int:
+    async def revoke_others(self, player: UUID, kept: UUID, now_ms: int, *, address_hash: str) -> int:
         others = [row.id for row in await self.sessions(player, now_ms) if row.id != kept]
         for session in others:
-            await self.revoke(player, session, now_ms, reason="others")
+            await self.revoke(player, session, now_ms, reason="others", address_hash=address_hash)
         return len(others)
 
     async def devices(self, player: UUID, now_ms: int) -> list[DeviceRow]:
@@ -52,7 +53,8 @@ class MemorySessions:
         self._fail()
         return list(self.played_on.get(player, ()))
 
-    async def forget_device(self, player: UUID, device: int, now_ms: int) -> bool:
+    async def forget_device(self, player: UUID, device: int, now_ms: int, *, address_hash: str) -> bool:
+        del address_hash
         rows = await self.devices(player, now_ms)
         self.played_on[player] = [row for row in rows if row.id != device]
         return len(self.played_on[player]) < len(rows)

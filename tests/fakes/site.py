@@ -10,8 +10,8 @@ import httpx
 from starlette.types import ASGIApp
 
 from gameserver.clock import ManualClock
-from gameserver.identity.accounts import Accounts
 from gameserver.identity.barred import Barred
+from gameserver.identity.security_log import AddressHash
 from gameserver.identity.sessions import Sessions
 from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
@@ -19,9 +19,11 @@ from gameserver.metrics import Metrics
 from http_admin.app import Services, create_app
 from persistence.account_store import AccountRow
 from persistence.session_store import NewSession
+from tests.fakes.front_desk import front_desk
 from tests.fakes.loopback_game import KEY
 from tests.fakes.memory_accounts import MemoryAccounts
 from tests.fakes.memory_sessions import MemorySessions
+from tests.fakes.noted_events import NotedEvents
 from tests.fakes.telegram import BOT_TOKEN, init_data
 
 
@@ -54,24 +56,26 @@ class Site:
     not_ready: str = ""
     degraded: bool = False
     sessions: MemorySessions = field(default_factory=MemorySessions)
+    noted: NotedEvents = field(default_factory=NotedEvents)
     issuer: TokenIssuer = field(default_factory=lambda: TokenIssuer({"test": KEY}))
 
     def __post_init__(self) -> None:
         self.barred = Barred(self.clock, token_ms=1_000 * TOKEN_LIFE_S)
 
     def app(self) -> ASGIApp:
-        accounts = Accounts(
+        accounts = front_desk(
             self.store,
             self.issuer,
             self.clock,
             telegram=TelegramVerifier(bot_tokens=(BOT_TOKEN,)),
             dev=self.dev,
             barred=self.barred,
+            noted=self.noted,
         )
         return create_app(
             Services(
                 accounts=accounts,
-                sessions=Sessions(self.sessions, self.clock),
+                sessions=Sessions(self.sessions, self.clock, AddressHash(b"a secret of tests")),
                 metrics=self.metrics,
                 socket_url=lambda host: f"wss://{host}/ws",
                 is_dev=self.dev,

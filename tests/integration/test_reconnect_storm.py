@@ -23,14 +23,12 @@ from gameserver.edge.login import LoginDoor
 from gameserver.edge.returns import DEFAULT_PER_S, EARLIEST_MS, FURTHEST_MS, Returns
 from gameserver.edge.session import JOIN_DEADLINE_MS, Session
 from gameserver.edge.surroundings import Surroundings
-from gameserver.identity.accounts import Accounts
-from gameserver.identity.barred import Barred
 from gameserver.identity.last_seen import LastSeen
-from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TokenIssuer
 from gameserver.wire.ops import CloseCode
 from hotpath.outbox import Outbox
 from persistence.records import LoadedPlayer, OwnedElsewhere
+from tests.fakes.front_desk import front_desk
 from tests.fakes.game_client import GOODBYE, HELLO, WELCOME, hello_map
 from tests.fakes.loopback_game import KEY, build_registry
 from tests.fakes.memory_accounts import MemoryAccounts
@@ -76,10 +74,7 @@ class Node:
         self.players: Registry[UUID, PlayerActor] = build_registry(self.database, self.clock)
         self.returns = Returns(self.clock, self.players.loads, DEFAULT_PER_S)
         self.heartbeat = Heartbeat(self.clock)
-        barred = Barred(self.clock, token_ms=1)
-        accounts = Accounts(
-            MemoryAccounts(), self.issuer, self.clock, telegram=TelegramVerifier(), dev=False, barred=barred
-        )
+        accounts = front_desk(MemoryAccounts(), self.issuer, self.clock)
         door = LoginDoor(accounts, self.players, nursery, LastSeen(MemorySessions(), self.clock))
         notices = self.heartbeat.notices
         self.shared = Surroundings(self.clock, door, self.heartbeat, notices, Counters(), self.returns)

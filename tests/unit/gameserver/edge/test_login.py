@@ -21,10 +21,12 @@ from gameserver.identity.tokens import TokenIssuer
 from gameserver.identity.visitor import UNKNOWN, Visitor
 from gameserver.wire.messages import Hello, HelloBody
 from persistence.errors import DatabaseUnavailable
+from tests.fakes.front_desk import front_desk
 from tests.fakes.lone_session import LoneSession
 from tests.fakes.loopback_game import KEY, build_registry
 from tests.fakes.memory_accounts import MemoryAccounts
 from tests.fakes.memory_sessions import MemorySessions
+from tests.fakes.noted_events import security_log
 
 
 def last_seen(lone: LoneSession) -> LastSeen:
@@ -42,6 +44,7 @@ class FailingAccounts(Accounts):
             telegram=TelegramVerifier(),
             dev=False,
             barred=Barred(lone.clock, token_ms=1),
+            security_log=security_log(lone.clock),
         )
         self._failure = failure
 
@@ -75,8 +78,7 @@ async def test_a_token_is_checked_without_waiting(autojump_clock: object) -> Non
     del autojump_clock
     lone = LoneSession()
     issuer = TokenIssuer({"test": KEY})
-    barred = Barred(lone.clock, token_ms=1)
-    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, telegram=TelegramVerifier(), dev=False, barred=barred)
+    accounts = front_desk(MemoryAccounts(), issuer, lone.clock)
     players = build_registry(lone.database, lone.clock)
     async with trio.open_nursery() as nursery:
         await nursery.start(players.run)
@@ -155,8 +157,7 @@ async def test_a_login_that_does_not_come_back_is_given_up(autojump_clock: objec
 async def test_who_would_wait_too_long_for_the_player_is_turned_away() -> None:
     lone = LoneSession()
     issuer = TokenIssuer({"test": KEY})
-    barred = Barred(lone.clock, token_ms=1)
-    accounts = Accounts(MemoryAccounts(), issuer, lone.clock, telegram=TelegramVerifier(), dev=False, barred=barred)
+    accounts = front_desk(MemoryAccounts(), issuer, lone.clock)
     players = build_registry(lone.database, lone.clock)
     async with trio.open_nursery() as nursery:
         lone.shared.door.greet = LoginDoor(accounts, players, nursery, last_seen(lone)).greet  # type: ignore[method-assign]  # as above

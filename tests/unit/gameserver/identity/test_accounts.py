@@ -1,4 +1,5 @@
 import hashlib
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -6,11 +7,12 @@ import pytest
 from gameserver.clock import ManualClock
 from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
 from gameserver.identity.accounts import MAX_NAME_CHARS, REFRESH_TTL_S, Accounts
-from gameserver.identity.barred import Barred
 from gameserver.identity.telegram import BadInitData, TelegramVerifier
 from gameserver.identity.tokens import ACCESS_TTL_S, TokenIssuer
 from gameserver.identity.visitor import Visitor
+from tests.fakes.front_desk import front_desk
 from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.noted_events import NotedEvents
 from tests.fakes.telegram import BOT_TOKEN, init_data, signed_widget
 
 
@@ -24,15 +26,15 @@ def store() -> MemoryAccounts:
     return MemoryAccounts()
 
 
-def front_desk(store: MemoryAccounts, clock: ManualClock, *, dev: bool = True) -> Accounts:
+def desk(store: MemoryAccounts, clock: ManualClock, *, dev: bool = True, noted: NotedEvents | None = None) -> Accounts:
     issuer = TokenIssuer({"k1": "a key of at least thirty-two bytes!"})
     telegram = TelegramVerifier(bot_tokens=(BOT_TOKEN,))
-    return Accounts(store, issuer, clock, telegram=telegram, dev=dev, barred=Barred(clock, token_ms=1))
+    return front_desk(store, issuer, clock, telegram=telegram, dev=dev, noted=noted)
 
 
 @pytest.fixture
 def accounts(store: MemoryAccounts, clock: ManualClock) -> Accounts:
-    return front_desk(store, clock)
+    return desk(store, clock)
 
 
 def raw(clock: ManualClock, **user: Any) -> str:
@@ -116,9 +118,7 @@ async def test_the_store_knows_a_login_that_is_shown_again(
 
 async def test_a_login_of_long_ago_has_a_time_too(store: MemoryAccounts, clock: ManualClock) -> None:
     anytime = TelegramVerifier(bot_tokens=(BOT_TOKEN,), max_age_s=0)
-    accounts = Accounts(
-        store, TokenIssuer({"k1": "k" * 32}), clock, telegram=anytime, dev=False, barred=Barred(clock, token_ms=1)
-    )
+    accounts = front_desk(store, TokenIssuer({"k1": "k" * 32}), clock, telegram=anytime)
     await accounts.login_telegram(init_data(1))
     assert [proof.not_before_ms for proof in store.proofs] == [1]
 
@@ -204,7 +204,7 @@ async def test_a_dev_name_is_a_player(accounts: Accounts) -> None:
 
 async def test_names_alone_log_in_nowhere_but_in_dev(store: MemoryAccounts, clock: ManualClock) -> None:
     with pytest.raises(Forbidden):
-        await front_desk(store, clock, dev=False).login_dev("ada")
+        await desk(store, clock, dev=False).login_dev("ada")
     assert not store.players
 
 
@@ -235,3 +235,41 @@ async def test_what_others_see_is_printable_and_short(
 async def test_a_clients_label_is_cut_and_cleaned(accounts: Accounts, store: MemoryAccounts) -> None:
     login = await accounts.login_dev("ada", Visitor.of(client="web\x00\n" + "x" * 500))
     assert store.sessions[login.session_id].client == "web" + " " + "x" * 124
+
+
+# ---- what is noted
+
+
+async def test_refused_credentials_are_noted_without_anything_of_them(
+    store: MemoryAccounts, clock: ManualClock
+) -> None:
+    noted = NotedEvents()
+    accounts = desk(store, clock, noted=noted)
+    good = await accounts.login_dev("ada")
+    tries: dict[str, Callable[[], Awaitable[object]]] = {
+        "init_data: bad_hash": lambda: accounts.login_telegram(raw(clock).replace("42", "43")),
+        "init_data: malformed": lambda: accounts.login_telegram("secret=1&secret=1"),
+        "widget: bad_hash": lambda: accounts.login_widget({"id": 1, "auth_date": 1, "hash": "0" * 64}),
+        "refresh_token: not good": lambda: accounts.refresh("a secret token"),
+    }
+    for attempt in tries.values():
+        with pytest.raises(Unauthenticated):
+            await attempt()
+    with pytest.raises(Unauthenticated):
+        accounts.verify(good.access[:-4] + "AAAA")
+    clock.advance(1_000 * ACCESS_TTL_S)
+    with pytest.raises(Unauthenticated, match="expired"):
+        accounts.verify(good.access)
+    await accounts._security_log.write(gathered_before_ms=clock.now_ms())
+    assert [entry.reason for entry in noted.written] == [*tries, "access_token: not good"]
+
+
+async def test_who_is_banned_is_noted(store: MemoryAccounts, clock: ManualClock) -> None:
+    noted = NotedEvents()
+    accounts = desk(store, clock, noted=noted)
+    login = await accounts.login_dev("ada")
+    accounts._barred.ban(login.public_id, clock.now_ms() + 10)
+    with pytest.raises(Forbidden):
+        accounts.verify(login.access)
+    await accounts._security_log.write(gathered_before_ms=clock.now_ms())
+    assert [entry.reason for entry in noted.written] == ["access_token: banned"]
