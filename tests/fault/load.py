@@ -11,7 +11,6 @@ from gameserver.wire.catalogue import ACTIONS
 from tests.fault.client_model import ClientModel
 from tests.fault.history import HARD_ACTIONS, History
 
-CLIENTS_PER_PLAYER = 2
 PAUSE_S = (0.2, 1.2)  #: between two bursts of operations of a client
 BURSTS = (1, 1, 1, 5)  #: operations in one; they are on the wire together
 TAPS = (1, 2)  #: in a TAP: all clients of a player together stay well below 15 taps a second
@@ -28,6 +27,7 @@ class Crowd:
     Args:
         history: where everything is recorded.
         players: (public id, access token).
+        clients_per_player: at most 3, or their taps do not all fit into the player's bucket.
         urls: of the nodes.
         seed: of the run.
         nursery: where clients run.
@@ -39,6 +39,7 @@ class Crowd:
         self,
         history: History,
         players: Sequence[tuple[str, str]],
+        clients_per_player: int,
         urls: Sequence[str],
         seed: int,
         nursery: trio.Nursery,
@@ -49,6 +50,7 @@ class Crowd:
         self.clients: list[ClientModel] = []
         self._history = history
         self._players = players
+        self._clients_per_player = clients_per_player
         self._urls = urls
         self._seed = seed
         self._nursery = nursery
@@ -65,7 +67,7 @@ class Crowd:
     def start(self) -> None:
         """All of them."""
         for player in self._players:
-            for _ in range(CLIENTS_PER_PLAYER):
+            for _ in range(self._clients_per_player):
                 self._nursery.start_soon(self._keep_one, player)
 
     async def _keep_one(self, player: tuple[str, str]) -> None:
