@@ -29,7 +29,7 @@ from gameserver.actors.player_view import changed_keys, view_of
 from gameserver.errors import Internal, Unavailable, WireError
 from gameserver.logs import get_logger
 from gameserver.refusals import refusal
-from gameserver.wire.catalogue import GrantReceived, LevelUp, RankUp
+from gameserver.wire.catalogue import GIVE_UP, GrantReceived, LevelUp, RankUp
 from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Repeated, Result, State
 from gameserver.wire.ops import CloseCode
 from hotpath import rules
@@ -276,7 +276,8 @@ class PlayerActor:
             pending.origin = origin  # gets it with the commit
             return None
         answer = lineage.answer(seq) or (message.found if message.recalled else None)
-        if answer is None and message.hard and not message.recalled:
+        may_be_stored = message.hard or message.name == GIVE_UP  # what is given up may have been a hard one
+        if answer is None and may_be_stored and not message.recalled:
             return lambda: recall(message, self._habitat.directory, self.player_id)
         if message.failure is not None:
             answer = ErrorFrame.of(message.failure, seq)
