@@ -62,9 +62,9 @@ class Plan:
     scenario: str = "all"
 
     @property
-    def clients_per_player(self) -> int:
-        """How many; in a fight so many that moves rarely bring all of a player's to one node."""
-        return 3 if SCENARIOS[self.scenario].get(Kind.FIGHT) == ALWAYS else 2
+    def fighting(self) -> bool:
+        """Whether servers fight for the players during the whole run."""
+        return SCENARIOS[self.scenario].get(Kind.FIGHT) == ALWAYS
 
     @property
     def settle_s(self) -> float:
@@ -155,7 +155,7 @@ class Run:
         crowd = Crowd(
             self._history,
             players,
-            self._plan.clients_per_player,
+            self._plan.fighting,
             [node.url for node in nodes],
             self._plan.seed,
             nursery,
