@@ -19,6 +19,7 @@ MAX_DT_MS: Final = 600_000  #: `dt_ms` of a TAP
 MAX_SEQ: Final = 2**32 - 2  #: last `seq` of a lineage; after it the client draws a new lineage
 MAX_SAFE_INT: Final = 2**53 - 1  #: largest integer that JavaScript holds exactly; none on the wire is larger
 LINEAGE_BYTES: Final = 16  #: length of a lineage
+MAX_LINEAGES: Final = 1_024  #: lineages of a player that the server knows; a HELLO with one more gets 4029
 MAX_CHANNELS_PER_HELLO: Final = 64  #: channels a HELLO may ask to recover
 MAX_CHANNEL_NAME_CHARS: Final = 64  #: name of a channel in HELLO
 MAX_LABEL_CHARS: Final = 128  #: `device` and `client` of HELLO

@@ -86,17 +86,16 @@ def _check_lineage(lineage: LineageHistory, history: History, image: DatabaseIma
         yield from _check_living(lineage, cursor)
     yield from _check_told(lineage, history)
     yield from _check_order(lineage)
+    sent_again = {event.seq for event in lineage.events if isinstance(event, SentAgain)}
     for seq, answers in lineage.answers().items():
-        operation = lineage.operations[seq]
-        for position, answer in enumerate(answers):
-            fresh = position == 0 and operation.sendings == 1  # else it may be a repeat's, which counts nothing
-            if isinstance(answer, Tapped) and answer.accepted not in (
-                (operation.count,) if fresh else (0, operation.count)
-            ):
+        count = lineage.operations[seq].count
+        allowed = (0, count) if seq in sent_again else (count,)  # a repeat counts nothing
+        for answer in answers:
+            if isinstance(answer, Tapped) and answer.accepted not in allowed:
                 yield of_lineage(
                     Rule.TAP_SHORT,
                     lineage,
-                    f"{operation.count} taps fit into bucket and energy",
+                    f"{count} taps fit into bucket and energy",
                     f"{answer.accepted} were accepted at {answer.at_s:.3f} s",
                     seq=seq,
                 )
