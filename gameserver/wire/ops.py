@@ -77,7 +77,7 @@ class CloseCode(enum.IntEnum):
     OVERLOADED = 4009  #: the server has no room now
     RESYNC = 4010  #: the server dropped the player's state and loads it again: start from the next WELCOME
     TOKEN_EXPIRED = 4011  #: refresh the access token over HTTP first
-    RATE_LIMITED = 4029  #: too many frames or connections
+    RATE_LIMITED = 4029  #: too many frames, connections or lineages
 
     # 4500 … 4999: stop, a person or a developer has to do something
     HELLO_REQUIRED = 4500  #: HELLO missing, late or invalid

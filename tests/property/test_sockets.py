@@ -20,7 +20,7 @@ from gameserver.edge.session import Session
 from gameserver.wire.messages import Hello
 from hotpath.outbox import Outbox
 from tests.fakes.game_client import ACTION, DURABLE, EVENT, GOODBYE, HELLO, RESULT, TAP, TAPPED, WELCOME, hello_map
-from tests.fakes.lone_session import LoneSession
+from tests.fakes.lone_session import LOGIN, LoneSession
 from tests.fakes.other_side import pack, unpack
 
 LINEAGES = 10  #: more than a player may have sockets
@@ -134,7 +134,7 @@ class Sockets(RuleBasedStateMachine):
         hello, socket.greeting = socket.greeting, None
         assert hello is not None
         was_open = not socket.session.closed
-        socket.session.join(self.place.cell, hello, "login", None)
+        socket.session.join(self.place.cell, hello, LOGIN, None)
         if was_open and self.place.cell.phase is Phase.ACTIVE:
             self.attach(socket)
         elif was_open:

@@ -140,7 +140,7 @@ def test_one_lineage_too_many_is_4029(lone: LoneSession) -> None:
     lone.activate()
     lone.greet(lineage=bytes(16))
     session, hello = lone.door.waiting.pop()
-    session.join(lone.cell, hello, "login", None)
+    session.join(lone.cell, hello, LOGIN, None)
     assert lone.end() == (4029, 4029)
     assert not is_attached(lone)
 
