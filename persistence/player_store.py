@@ -17,6 +17,10 @@ _CLAIM = f"""
 """  # noqa: S608 - a constant
 # A statement of its own, not a part of the first: it must see what the claim may have waited for.
 _CURSORS = "SELECT player_id, lineage, applied_seq FROM operation_cursors WHERE player_id = ANY ($1::bigint[])"
+_TRIM = """
+    DELETE FROM operation_cursors WHERE player_id = ANY ($1::bigint[]) AND updated_at < now() - interval '8 days'
+    RETURNING player_id, lineage
+"""
 _GRANTS = """
     SELECT player_id, id, key, kind::text, amount_mpt FROM player_grants
     WHERE player_id = ANY ($1::bigint[]) AND applied_at IS NULL ORDER BY id
@@ -37,6 +41,9 @@ _GRANTS_OF_NODE = """
     FROM player_grants AS g JOIN players AS p ON p.id = g.player_id
     WHERE p.owner_node = $1 AND g.applied_at IS NULL ORDER BY g.id
 """
+#: From so many cursors on, a player loses those that no client can need when it is claimed: operations are kept for 7
+#: days at most. Others keep theirs until `prune` removes them after 30.
+CROWDED_CURSORS = 512
 _FIRST_COLUMN = 6  #: where `SELECT_LIST` begins in what `_CLAIM` returns
 
 
@@ -71,6 +78,9 @@ async def _claim_and_load(
     cursors: dict[int, dict[bytes, int]] = {id_: {} for id_ in ids}
     for player_id, lineage, applied_seq in await connection.fetch(_CURSORS, ids):
         cursors[player_id][lineage] = applied_seq
+    if crowded := [id_ for id_, known in cursors.items() if len(known) >= CROWDED_CURSORS]:
+        for player_id, lineage in await connection.fetch(_TRIM, crowded):
+            del cursors[player_id][lineage]
     grants = _by_player(await connection.fetch(_GRANTS, ids))
     limits = {row[0]: DailyLimits(*row[1:]) for row in await connection.fetch(_LIMITS, ids)}
     answer: list[LoadedPlayer | OwnedElsewhere] = []

@@ -1,4 +1,4 @@
-"""One client's queue of operations, as its player's actor sees it.
+"""The queues of operations of a player's clients, as its actor sees them.
 
 A client draws a random 128-bit lineage, numbers its operations in it and re-sends what is not durable; the cursor
 says how far the server has come. Cursor and effect commit together, so an operation counts exactly once (architecture
@@ -7,14 +7,19 @@ says how far the server has come. Cursor and effect commit together, so an opera
 A soft operation is answered when it is applied, a hard one when it is committed: until then its answer is pending.
 """
 
+from itertools import islice
+
 import msgspec
 
 from gameserver.actors.messages import Origin
+from gameserver.errors import RateLimited
 from gameserver.wire.codec import encode
 from gameserver.wire.messages import ErrorFrame, Result
-from gameserver.wire.ops import RESULTS_KEPT, RESULTS_KEPT_BYTES
+from gameserver.wire.ops import MAX_LINEAGES, RESULTS_KEPT, RESULTS_KEPT_BYTES
 from hotpath.player_state import Cursor
 from hotpath.tap_path import TapLine
+
+ANSWERS_AT_REST = 16  #: of so many lineages without a socket answers stay in memory: those that lost theirs last
 
 
 class Lineage:
@@ -45,6 +50,10 @@ class Lineage:
             _, dropped_bytes = self._answers.pop(next(iter(self._answers)))
             self._answer_bytes -= dropped_bytes
 
+    def forget_answers(self) -> None:
+        """Have the memory back; what a repeat of a hard operation gets is in the database too."""
+        self._answers, self._answer_bytes = None, 0
+
     def answer(self, seq: int) -> Result | ErrorFrame | None:
         """The stored answer to action `seq`; None if it is gone or `seq` was no action."""
         kept = self._answers.get(seq) if self._answers else None
@@ -56,6 +65,37 @@ class Lineage:
             if isinstance(answer, Result):
                 answer = Result(answer.seq, answer.result, self.cursor.durable_seq)
             self.origin.reply(answer)
+
+
+class Lineages(dict[bytes, Lineage]):
+    """Those of one player by their names, with a socket or a cursor; the last to lose its socket is the last of them.
+
+    A client may draw as many as it likes, and none with a cursor can be forgotten while its client may still send what
+    it has applied. So there is a bound at which a player gets no new one.
+    """
+
+    __slots__ = ()
+
+    def find(self, key: bytes) -> Lineage:
+        """The lineage `key` (16 bytes), a new one where it is not known; it is not put in here.
+
+        Raises:
+            RateLimited: it is not known, and there are too many.
+        """
+        known = self.get(key)
+        if known is None and len(self) >= MAX_LINEAGES:
+            raise RateLimited(f"this player has {MAX_LINEAGES} lineages of operations already; go on with one of them")
+        return known or Lineage(0)
+
+    def rest(self, key: bytes) -> None:
+        """Lineage `key` has no socket any more: forget it if it was never used; answers of many are not kept."""
+        lineage = self.pop(key)
+        if not lineage.cursor.applied_seq:
+            return
+        self[key] = lineage
+        at_rest = (other for other in reversed(self.values()) if other.origin is None)
+        for other in islice(at_rest, ANSWERS_AT_REST, ANSWERS_AT_REST + 1):
+            other.forget_answers()
 
 
 def size_of(answer: Result | ErrorFrame) -> int:

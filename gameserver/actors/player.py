@@ -13,7 +13,7 @@ from gameserver.actors.errands import look_up, recall
 from gameserver.actors.feed import CHANNEL, Feed
 from gameserver.actors.habitat import Habitat
 from gameserver.actors.journal import FROM_ESCROW, Journal
-from gameserver.actors.lineage import Lineage, PendingAnswer
+from gameserver.actors.lineage import Lineage, Lineages, PendingAnswer
 from gameserver.actors.messages import (
     Attach,
     Detach,
@@ -26,10 +26,10 @@ from gameserver.actors.messages import (
     Welcomed,
 )
 from gameserver.actors.player_view import changed_keys, view_of
-from gameserver.errors import Internal, Unavailable, WireError
+from gameserver.errors import Internal, RateLimited, Unavailable, WireError
 from gameserver.logs import get_logger
 from gameserver.refusals import refusal
-from gameserver.wire.catalogue import GrantReceived, LevelUp, RankUp
+from gameserver.wire.catalogue import GIVE_UP, GrantReceived, LevelUp, RankUp
 from gameserver.wire.messages import ChannelState, ErrorFrame, Event, Repeated, Result, State
 from gameserver.wire.ops import CloseCode
 from hotpath import rules
@@ -79,7 +79,7 @@ class PlayerActor:
         self._habitat = habitat
         self._expelled = False
         self._origins: list[Origin] = []
-        self._lineages = {lineage: Lineage(seq) for lineage, seq in loaded.cursors.items()}
+        self._lineages = Lineages({key: Lineage(seq) for key, seq in loaded.cursors.items()})
         self._feed = Feed(loaded.owner_epoch)
         self._grants: set[int] = set()
         #: where operations enter what they do
@@ -276,7 +276,8 @@ class PlayerActor:
             pending.origin = origin  # gets it with the commit
             return None
         answer = lineage.answer(seq) or (message.found if message.recalled else None)
-        if answer is None and message.hard and not message.recalled:
+        may_be_stored = message.hard or message.name == GIVE_UP  # what is given up may have been a hard one
+        if answer is None and may_be_stored and not message.recalled:
             return lambda: recall(message, self._habitat.directory, self.player_id)
         if message.failure is not None:
             answer = ErrorFrame.of(message.failure, seq)
@@ -303,7 +304,11 @@ class PlayerActor:
         origin = message.origin
         if origin.closed:
             return
-        lineage = self._lineages.get(origin.lineage) or Lineage(0)
+        try:
+            lineage = self._lineages.find(origin.lineage)
+        except RateLimited as error:
+            origin.turned_away(error)
+            return
         if lineage.origin is not None:
             self._detach(older := lineage.origin)
             older.goodbye(CloseCode.LINEAGE_TAKEN, "another socket goes on with this lineage")
@@ -343,8 +348,7 @@ class PlayerActor:
         if lineage is not None and lineage.origin is origin:
             origin.detached()
             lineage.origin = lineage.line = None
-            if not lineage.cursor.applied_seq:
-                del self._lineages[origin.lineage]
+            self._lineages.rest(origin.lineage)
 
     def _admit(self, origin: Origin, seq: int) -> Lineage | None:
         """The lineage of `origin`, or None where the operation must not run (and has been answered)."""

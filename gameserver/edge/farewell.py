@@ -6,7 +6,7 @@ When to come back is the same question for everybody who is sent away: `returns`
 from dataclasses import dataclass
 
 from gameserver.actors.player_loader import Moved
-from gameserver.errors import Unauthenticated, WireError
+from gameserver.errors import RateLimited, Unauthenticated, WireError
 from gameserver.identity.barred import Banned
 from gameserver.wire.ops import CloseCode
 
@@ -28,6 +28,8 @@ def farewell_to_refused(error: WireError) -> Farewell:
         return Farewell(CloseCode.BANNED, error.message)
     if isinstance(error, Unauthenticated) and error.expired:
         return Farewell(CloseCode.TOKEN_EXPIRED, error.message)
+    if isinstance(error, RateLimited):
+        return Farewell(CloseCode.RATE_LIMITED, error.message)
     if error.retry_after_ms:
         return Farewell(CloseCode.OVERLOADED, error.message)
     return Farewell(CloseCode.UNAUTHENTICATED, error.message)

@@ -15,6 +15,7 @@ from msgspec import Meta, Struct
 from gameserver.wire.messages import Label, State, Whole
 from gameserver.wire.ops import MAX_SAFE_INT
 
+GIVE_UP: Final = "noop"  #: stands in the place of whichever operation its client gives up
 MIN_TRANSFER_MPT: Final = 1_000  #: least amount of a transfer
 
 
@@ -156,12 +157,13 @@ class EventSpec:
 
 _ACTIONS = (
     ActionSpec(
-        "noop",
+        GIVE_UP,
         NoArgs,
         Nothing,
         Durability.SOFT,
         ActionKind.READ,
-        "Does nothing but consume its `seq`: sent in the place of an operation that the client gives up.",
+        "Does nothing but consume its `seq`: sent in the place of an operation that the client gives up. "
+        "Where that had been applied after all, its answer comes.",
     ),
     ActionSpec("state.get", NoArgs, State, Durability.SOFT, ActionKind.READ, "The player's state, as in WELCOME."),
     ActionSpec(

@@ -19,6 +19,7 @@ MAX_DT_MS: Final = 600_000  #: `dt_ms` of a TAP
 MAX_SEQ: Final = 2**32 - 2  #: last `seq` of a lineage; after it the client draws a new lineage
 MAX_SAFE_INT: Final = 2**53 - 1  #: largest integer that JavaScript holds exactly; none on the wire is larger
 LINEAGE_BYTES: Final = 16  #: length of a lineage
+MAX_LINEAGES: Final = 1_024  #: lineages of a player that the server knows; a HELLO with one more gets 4029
 MAX_CHANNELS_PER_HELLO: Final = 64  #: channels a HELLO may ask to recover
 MAX_CHANNEL_NAME_CHARS: Final = 64  #: name of a channel in HELLO
 MAX_LABEL_CHARS: Final = 128  #: `device` and `client` of HELLO
@@ -76,7 +77,7 @@ class CloseCode(enum.IntEnum):
     OVERLOADED = 4009  #: the server has no room now
     RESYNC = 4010  #: the server dropped the player's state and loads it again: start from the next WELCOME
     TOKEN_EXPIRED = 4011  #: refresh the access token over HTTP first
-    RATE_LIMITED = 4029  #: too many frames or connections
+    RATE_LIMITED = 4029  #: too many frames, connections or lineages
 
     # 4500 … 4999: stop, a person or a developer has to do something
     HELLO_REQUIRED = 4500  #: HELLO missing, late or invalid

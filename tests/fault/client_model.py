@@ -253,6 +253,7 @@ class ClientModel:
                     nursery.start_soon(self._watch_life, socket, nursery.cancel_scope)
                 elif frame[0] == GOODBYE:
                     after_ms = frame[3]
+                    self.history.goodbyes[frame[1]] += 1
                     if frame[1] == MOVED:
                         self._moved_url = frame[4] or ""
                 elif live:

@@ -46,6 +46,11 @@ class ClientQueue:
         return sum(item.operation.count for item in self._queued if not item.answered)
 
     @property
+    def undurable_taps(self) -> int:
+        """Taps that would be sent again if the server lost what it has not committed."""
+        return sum(item.operation.count for item in self._queued)
+
+    @property
     def unanswered_actions(self) -> int:
         """Actions that no answer has come for."""
         return sum(item.operation.name != TAP and not item.answered for item in self._queued)

@@ -22,6 +22,7 @@ class Kind(enum.StrEnum):
     HALF_CLOSE_DATABASE = "connections to the database half closed"
     FREEZE_SERVER = "SIGSTOP of a server, past its lease, and SIGCONT"
     FREEZE_AT_FLUSH = "the same, while a flush is on its way"
+    FIGHT = "lease checks off: two servers fight for the same players"
     CLOCK_JUMP = "jump of a server's clock"
     DISK_FULL = "disk of the database full"
     CUT_CLIENTS = "client sockets cut in the middle of a frame"
@@ -57,6 +58,7 @@ MIXTURE: Mapping[Kind, float] = {
     Kind.HALF_CLOSE_DATABASE: 20.0,
     Kind.FREEZE_SERVER: 25.0,
     Kind.FREEZE_AT_FLUSH: 25.0,
+    Kind.FIGHT: 40.0,
     Kind.CLOCK_JUMP: 10.0,
     Kind.DISK_FULL: 60.0,
     Kind.CUT_CLIENTS: 3.0,
@@ -66,7 +68,9 @@ MIXTURE: Mapping[Kind, float] = {
     Kind.MOVES: 4.0,
     Kind.DEATHS: 6.0,
 }
-FREEZE_S = 4.0  #: at least: that long takes the lease to end, and clients to be taken in by another node
+LASTING_S = 4.0  #: at least: that long takes the lease to end, and clients to be taken in by another node
+LASTING = frozenset({Kind.FREEZE_SERVER, Kind.FREEZE_AT_FLUSH, Kind.FIGHT})
+ALWAYS = 0.0  #: instead of mean seconds: one from the beginning to the end
 
 
 def schedule(
@@ -78,12 +82,15 @@ def schedule(
         seed: the run's.
         seconds: how long it lasts.
         nodes: how many servers there are.
-        mixture: mean seconds between two faults, by kind.
+        mixture: mean seconds between two faults, by kind, or `ALWAYS`.
         first_s: nothing comes before that.
     """
     faults = []
     for kind, mean_s in mixture.items():
         rng = random.Random(f"{seed} {kind.name}")  # a kind of its own: another mixture moves no other kind's faults
+        if mean_s == ALWAYS:
+            faults.append(Fault(first_s, kind, node=0, share=1.0, lasts_s=seconds - first_s, flip=False, draw=0))
+            continue
         at_s = first_s + rng.uniform(0, mean_s)  # the first within one mean, or a short run would miss the rare ones
         while at_s < seconds:
             faults.append(
@@ -92,7 +99,7 @@ def schedule(
                     kind=kind,
                     node=rng.randrange(nodes),
                     share=rng.uniform(0.05, 0.5),
-                    lasts_s=rng.uniform(FREEZE_S, 2 * FREEZE_S) if "FREEZE" in kind.name else rng.uniform(0.2, 2.0),
+                    lasts_s=rng.uniform(LASTING_S, 2 * LASTING_S) if kind in LASTING else rng.uniform(0.2, 2.0),
                     flip=rng.random() < 0.5,
                     draw=rng.getrandbits(32),
                 )

@@ -26,13 +26,12 @@ class GameNode:
         name: its `GAME_NODE`.
         proxy: its way to the database.
         folder: for its log.
-        clock: the file with what its clock is off by; nodes of one machine share it.
         settings: `GAME_*` variables.
         options: of `tests.fault.launched_server`.
     """
 
     def __init__(
-        self, name: str, proxy: PostgresProxy, folder: Path, clock: Path, settings: dict[str, str], options: list[str]
+        self, name: str, proxy: PostgresProxy, folder: Path, settings: dict[str, str], options: list[str]
     ) -> None:
         self.name = name
         self.proxy = proxy
@@ -52,7 +51,7 @@ class GameNode:
             **settings,
         }
         self._command = [
-            *(sys.executable, "-m", "tests.fault.launched_server", "--clock", str(clock)),
+            *(sys.executable, "-m", "tests.fault.launched_server"),
             *options,
             *("--", "serve"),
         ]

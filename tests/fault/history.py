@@ -4,11 +4,14 @@ Clients write it, the checker reads it; nothing here knows sockets, databases or
 clock the writer keeps to, and only compared with each other.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 TAP = "tap"  #: the name under which taps are recorded beside the actions
+
+LOOK_S = 3.0  #: after a fight: the next renewal of the lease, and the flush that ends what was old
 
 #: Actions whose answer may only come after the commit, and whose answer is stored with the effect.
 HARD_ACTIONS = frozenset({"upgrade.buy", "boost.use", "transfer.send"})
@@ -107,6 +110,7 @@ class LineageHistory:
     lineage: bytes
     operations: dict[int, Operation] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)  #: in the order in which they came
+    goodbyes: Counter[int] = field(default_factory=Counter)  #: close codes that the server announced
     died_s: float | None = None  #: the client is gone for good, with its queue
     died_with_server: bool = False  #: and the server that it spoke with, at the same instant
 
@@ -144,12 +148,23 @@ class History:
     """All lineages of a run."""
 
     lineages: list[LineageHistory] = field(default_factory=list)
+    #: from when to when lease checks were off: a server cannot know then that what it remembers of a player is old
+    fights_s: list[tuple[float, float]] = field(default_factory=list)
 
     def new_lineage(self, client: str, player: str, lineage: bytes) -> LineageHistory:
         """Begin the history of one."""
         made = LineageHistory(client, player, lineage)
         self.lineages.append(made)
         return made
+
+    @property
+    def fight_s(self) -> float:
+        """How long all fights lasted."""
+        return sum(to_s - from_s for from_s, to_s in self.fights_s)
+
+    def fought_at(self, at_s: float) -> bool:
+        """Whether lease checks were off, or a server may not have looked yet who is still its own."""
+        return any(from_s <= at_s <= to_s + LOOK_S for from_s, to_s in self.fights_s)
 
     def of_player(self, player: str) -> Iterator[LineageHistory]:
         """Those of one player."""

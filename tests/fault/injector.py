@@ -1,8 +1,9 @@
 """Carries a schedule of faults out, and takes back what of it lasts."""
 
+import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import trio
@@ -12,7 +13,9 @@ from tests.fakes.postgres_proxy import Fault as ProxyFault
 from tests.fault.client_model import ClientModel
 from tests.fault.faults import Fault, Kind
 from tests.fault.game_node import GameNode
+from tests.fault.history import History
 from tests.fault.launched_server import OFFSET
+from tests.fault.lease_checks import OFF, ON
 from tests.fault.own_postgres import OwnPostgres
 from tests.fault.report import Recoveries
 
@@ -32,6 +35,8 @@ class Injector:
         postgres: its database.
         clients: those that live just now.
         clock: the file with what the servers' clocks are off by.
+        lease_checks: the file that says whether they check leases.
+        history: told of every fight.
         recoveries: told of every kill.
     """
 
@@ -41,6 +46,8 @@ class Injector:
         postgres: OwnPostgres,
         clients: Callable[[], Sequence[ClientModel]],
         clock: Path,
+        lease_checks: Path,
+        history: History,
         recoveries: Recoveries,
     ) -> None:
         self.injected: Counter[Kind] = Counter()
@@ -49,6 +56,9 @@ class Injector:
         self._postgres = postgres
         self._clients = clients
         self._clock = clock
+        self._lease_checks = lease_checks
+        self._history = history
+        self._fights = 0  #: under way
         self._recoveries = recoveries
 
     async def run(self, faults: Sequence[Fault]) -> None:
@@ -64,6 +74,7 @@ class Injector:
 
     def heal(self) -> None:
         """Take everything back that lasts."""
+        _write_over(self._lease_checks, ON)
         for node in self._nodes:
             node.wake()
             node.proxy.delay_s = 0.0
@@ -101,6 +112,8 @@ class Injector:
                 return await self._freeze(node, fault.lasts_s)
             case Kind.FREEZE_AT_FLUSH:
                 return await self._freeze_at_flush(node, fault.lasts_s)
+            case Kind.FIGHT:
+                await self._fight(fault.lasts_s)
             case (
                 Kind.CUT_DATABASE
                 | Kind.CUT_AT_COMMIT
@@ -129,10 +142,8 @@ class Injector:
         return True
 
     def _jump(self, delta_ms: int) -> None:
-        with self._clock.open("r+b") as file:
-            [offset_ms] = OFFSET.unpack(file.read(OFFSET.size))
-            file.seek(0)
-            file.write(OFFSET.pack(offset_ms + delta_ms))
+        [offset_ms] = OFFSET.unpack(self._clock.read_bytes())
+        _write_over(self._clock, OFFSET.pack(offset_ms + delta_ms))
 
     async def _freeze(self, node: GameNode, lasts_s: float) -> bool:
         if not node.freeze():
@@ -154,13 +165,29 @@ class Injector:
             if not hold.reached.is_set():
                 return False
             for client in self._clients():
-                if client.served_by == node.url:
+                if client.served_by == node.url and not self._fights:  # else others take them without that
                     client.move(next(other.url for other in self._nodes if other is not node))
             return await self._freeze(node, lasts_s)
         finally:
             hold.released.set()
             if hold in node.proxy.faults:
                 node.proxy.faults.remove(hold)
+
+    async def _fight(self, lasts_s: float) -> None:
+        """Nobody checks leases, and the clients of each player are dealt to all nodes: every claim is a theft."""
+        began_s = trio.current_time()
+        self._fights += 1
+        _write_over(self._lease_checks, OFF)
+        urls: dict[str, Iterator[str]] = {}
+        for client in self._clients():
+            client.move(next(urls.setdefault(client.history.player, itertools.cycle(node.url for node in self._nodes))))
+        try:
+            await trio.sleep(lasts_s)
+        finally:
+            self._fights -= 1
+            if not self._fights:
+                _write_over(self._lease_checks, ON)
+            self._history.fights_s.append((began_s, trio.current_time()))
 
     async def _disturb(self, node: GameNode, fault: Fault) -> bool:
         proxy = node.proxy
@@ -211,3 +238,9 @@ class Injector:
                     case _:
                         raise AssertionError(fault.kind)
         return bool(hit)
+
+
+def _write_over(path: Path, content: bytes) -> None:
+    """Replace what a file holds by as many bytes, in place: servers have it mapped."""
+    with path.open("r+b") as file:
+        file.write(content)

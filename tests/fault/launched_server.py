@@ -20,6 +20,7 @@ from gameserver.actors.player import PlayerActor
 from gameserver.edge import dispatch
 from gameserver.errors import Busy
 from persistence import node_lease
+from tests.fault.lease_checks import obey_lease_checks
 from tests.fault.mutations import MUTATIONS
 
 OFFSET = struct.Struct("<q")  #: of a clock file: ms that the server's wall clock is ahead, signed
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--clock", type=Path, help="file with what the clock is off by")
     parser.add_argument("--raise", dest="raising", type=float, default=0.0, help="how often a handler fails, 0 … 1")
     parser.add_argument("--lease-s", type=float, default=node_lease.LEASE_S)
+    parser.add_argument("--lease-checks", type=Path, help="file that says whether leases are checked")
     parser.add_argument("--mutation", choices=sorted(MUTATIONS), help="which promise the server breaks")
     parser.add_argument("command", nargs="+", help="of gameserver")
     arguments = parser.parse_args()
@@ -93,6 +95,8 @@ def main() -> None:
     if arguments.raising:
         let_handlers_raise(arguments.raising)
     live_on_a_lease_of(arguments.lease_s)
+    if arguments.lease_checks:
+        obey_lease_checks(arguments.lease_checks)
     if arguments.mutation:
         mutate: Callable[[], None] = MUTATIONS[arguments.mutation]
         mutate()

@@ -12,10 +12,11 @@ from tests.fault.client_model import ClientModel
 from tests.fault.history import HARD_ACTIONS, History
 
 CLIENTS_PER_PLAYER = 2
+CLIENTS_PER_PLAYER_FIGHTING = 3
 PAUSE_S = (0.2, 1.2)  #: between two bursts of operations of a client
 BURSTS = (1, 1, 1, 5)  #: operations in one; they are on the wire together
 TAPS = (1, 2)  #: in a TAP: all clients of a player together stay well below 15 taps a second
-TAPS_WAITING = 10  #: of a client without an answer: those of a player together are below the burst of 40
+TAPS_WAITING = 10  #: of a client: those of a player together are below the burst of 40
 ACTION_SHARE = 0.3
 ACTIONS_WAITING = 8
 SOFT_ACTIONS = ("noop", "state.get", "profile.get")
@@ -28,6 +29,9 @@ class Crowd:
     Args:
         history: where everything is recorded.
         players: (public id, access token).
+        fighting: servers fight for the players during the whole run: more clients, so that moves rarely bring all of a
+            player's to one server; and taps wait until they are durable, for a server that loses its fight has all
+            that are not sent again at once.
         urls: of the nodes.
         seed: of the run.
         nursery: where clients run.
@@ -39,6 +43,7 @@ class Crowd:
         self,
         history: History,
         players: Sequence[tuple[str, str]],
+        fighting: bool,
         urls: Sequence[str],
         seed: int,
         nursery: trio.Nursery,
@@ -49,6 +54,7 @@ class Crowd:
         self.clients: list[ClientModel] = []
         self._history = history
         self._players = players
+        self._fighting = fighting
         self._urls = urls
         self._seed = seed
         self._nursery = nursery
@@ -65,7 +71,7 @@ class Crowd:
     def start(self) -> None:
         """All of them."""
         for player in self._players:
-            for _ in range(CLIENTS_PER_PLAYER):
+            for _ in range(CLIENTS_PER_PLAYER_FIGHTING if self._fighting else CLIENTS_PER_PLAYER):
                 self._nursery.start_soon(self._keep_one, player)
 
     async def _keep_one(self, player: tuple[str, str]) -> None:
@@ -95,7 +101,8 @@ class Crowd:
 
     def _operate(self, client: ClientModel, rng: random.Random) -> None:
         if rng.random() >= ACTION_SHARE:
-            if client.queue.unanswered_taps < TAPS_WAITING:
+            waiting = client.queue.undurable_taps if self._fighting else client.queue.unanswered_taps
+            if waiting < TAPS_WAITING:
                 client.tap(rng.randint(*TAPS))
         elif client.queue.unanswered_actions < ACTIONS_WAITING:
             client.act(*self._draw_action(client, rng))

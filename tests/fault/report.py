@@ -1,9 +1,11 @@
 """What a torture run prints at its end."""
 
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gameserver.wire.ops import CloseCode
 from tests.fault.database_image import DatabaseImage
 from tests.fault.faults import Kind
 from tests.fault.history import History, LossWindow, loss_windows
@@ -60,6 +62,7 @@ class Outcome:
     server_kills: int
     postgres_restarts: int
     recoveries: Recoveries
+    stolen: int  #: players that a server took from another one that held them
     violations: Sequence[Violation]
     remarks: Sequence[str]  #: what else is worth knowing
 
@@ -69,6 +72,8 @@ class Outcome:
             f"seed {self.seed}, {self.seconds:.0f} s; again: {self.again}",
             *_table("faults", {kind: _times(self.injected[kind], self.skipped[kind]) for kind in Kind}),
             *_table("operations", _operations(self.history, self.image)),
+            *_table("sessions that the server ended", _goodbyes(self.history)),
+            *_table("fights", {"seconds": f"{self.history.fight_s:.0f}", "players stolen": str(self.stolen)}),
             *_table("kills and recoveries", self._kills()),
             *_table("clients that died with their server", _windows(loss_windows(self.history, self.image.cursors))),
             *(f"remark: {remark}" for remark in self.remarks),
@@ -117,6 +122,13 @@ def _operations(history: History, image: DatabaseImage) -> dict[str, str]:
         "answered": str(answered),
         "told durable": str(durable),
         "committed": str(committed),
+    }
+
+
+def _goodbyes(history: History) -> dict[str, str]:
+    total = sum((lineage.goodbyes for lineage in history.lineages), Counter[int]())
+    return {f"{code} {CloseCode(code).name.lower()}": str(times) for code, times in sorted(total.items())} or {
+        "none": ""
     }
 
 

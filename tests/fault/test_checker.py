@@ -4,9 +4,10 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from tests.fault.checker import check, level_of
+from tests.fault.checker import THEFTS_PER_S, check, check_fights, level_of
 from tests.fault.database_image import DatabaseImage, GrantImage, LedgerImage, PlayerImage, Sums
 from tests.fault.history import (
+    LOOK_S,
     TAP,
     History,
     LineageHistory,
@@ -141,9 +142,19 @@ def test_a_player_must_be_there(case: Case) -> None:
 
 
 def test_a_repeat_is_answered_with_nothing_accepted_and_a_part_is_wrong(case: Case) -> None:
+    case.hear(SentAgain(3.9, 2))
     case.hear(Tapped(4.0, 2, 0, 95, 2))
     assert case.found() == []
     case.hear(Tapped(4.0, 2, 1, 95, 2))
+    assert case.found() == [Rule.TAP_SHORT]
+
+
+def test_what_was_sent_once_counts(case: Case) -> None:
+    case.send(3, TAP, count=2)
+    case.hear(Tapped(4.0, 3, 0, 95, 3))
+    case.commit(3)
+    case.player(taps=17, xp=97, balance_mpt=9_000, unposted_mpt=4_000)
+    case.image.sums = Sums(minted_mpt=9_000, balances_mpt=9_000)
     assert case.found() == [Rule.TAP_SHORT]
 
 
@@ -156,6 +167,22 @@ def test_a_welcome_does_not_fall_behind_what_was_durable(case: Case, applied_seq
 def test_numbers_do_not_go_back_within_what_was_durable(case: Case) -> None:
     case.hear(Welcomed(4.0, 2, 2, 94))
     assert case.found() == [Rule.NUMBERS_BACK]
+
+
+@pytest.mark.parametrize(("to_s", "findings"), [(3.9, 0), (4.0 - LOOK_S - 0.1, 2)])
+def test_what_a_server_tells_in_a_fight_may_be_old(case: Case, to_s: float, findings: int) -> None:
+    case.history.fights_s.append((0.0, to_s))
+    case.hear(Welcomed(4.0, 1, 1, 94))
+    assert len(case.found()) == findings
+
+
+def test_servers_that_should_fight_take_players_from_each_other() -> None:
+    history = History(fights_s=[(1.0, 5.0), (6.0, 12.0)])
+    least = int(10 * THEFTS_PER_S)
+    assert check_fights(history, least) == []
+    [violation] = check_fights(history, least - 1)
+    assert violation.rule is Rule.NO_FIGHT
+    assert check_fights(History(), 0) == []
 
 
 def test_numbers_may_go_back_where_nothing_was_durable(case: Case) -> None:
@@ -173,6 +200,7 @@ def test_numbers_may_go_back_where_nothing_was_durable(case: Case) -> None:
 def test_a_repeats_numbers_are_not_those_of_its_seq(case: Case) -> None:
     case.send(3, TAP, count=5)
     case.hear(Tapped(4.0, 3, 5, 100, 2))
+    case.hear(SentAgain(4.05, 2))
     case.hear(Tapped(4.1, 2, 0, 100, 2))
     case.hear(Welcomed(5.0, 2, 2, 95))
     case.lineage.died_s = 5.1

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from tests.fault.faults import MIXTURE, Kind, schedule
+from tests.fault.faults import ALWAYS, LASTING, MIXTURE, Kind, schedule
 from tests.fault.scenarios import SCENARIOS
 
 
@@ -31,4 +31,9 @@ def test_every_kind_comes_about_as_often_as_it_should() -> None:
 
 
 def test_all_that_takes_no_time_is_in_the_short_run() -> None:
-    assert set(Kind) - set(SCENARIOS["short"]) == {Kind.FREEZE_SERVER, Kind.FREEZE_AT_FLUSH}
+    assert set(Kind) - set(SCENARIOS["short"]) == LASTING
+
+
+def test_what_always_holds_is_one_fault_of_the_whole_run() -> None:
+    [fault] = schedule(7, 60, 2, {Kind.FIGHT: ALWAYS}, first_s=0.5)
+    assert (fault.at_s, fault.lasts_s) == (0.5, 59.5)

@@ -21,13 +21,14 @@ from persistence.data_folder import CLUSTER
 from persistence.postgres import Database, open_loop
 from tests.data_folders import new_data_folder
 from tests.fakes.postgres_proxy import proxy_to
-from tests.fault.checker import check
+from tests.fault.checker import check, check_fights
 from tests.fault.database_image import DatabaseImage, PlayerImage
-from tests.fault.faults import schedule
+from tests.fault.faults import ALWAYS, Kind, schedule
 from tests.fault.game_node import GameNode
 from tests.fault.history import History
 from tests.fault.injector import Injector
 from tests.fault.launched_server import OFFSET
+from tests.fault.lease_checks import ON, STOLEN
 from tests.fault.load import Crowd
 from tests.fault.mutations import MUTATIONS
 from tests.fault.own_postgres import OwnPostgres, own_postgres
@@ -61,6 +62,11 @@ class Plan:
     scenario: str = "all"
 
     @property
+    def fighting(self) -> bool:
+        """Whether servers fight for the players during the whole run."""
+        return SCENARIOS[self.scenario].get(Kind.FIGHT) == ALWAYS
+
+    @property
     def settle_s(self) -> float:
         """How long everybody may take to come back and finish."""
         return SETTLE_BROKEN_S if self.mutation else SETTLE_S
@@ -91,6 +97,8 @@ class Run:
         self._folder = folder
         self._clock = folder / "clock"
         self._clock.write_bytes(OFFSET.pack(0))
+        self._lease_checks = folder / "lease_checks"
+        self._lease_checks.write_bytes(ON)
         self._history = History()
         self._recoveries = Recoveries()
         self._remarks: list[str] = []
@@ -120,15 +128,18 @@ class Run:
                 if node.ended_by_itself > 1:  # the stop is one
                     self._remarks.append(f"{node.name} ended by itself {node.ended_by_itself - 1} times")
             image = await self._image()
+            stolen = sum(node.log.count(STOLEN) for node in nodes)
             self._violations += check(self._history, self._of(players, start), image)
-            return self._outcome(nodes, injector, image)
+            self._violations += check_fights(self._history, stolen)
+            return self._outcome(nodes, injector, image, stolen)
 
     async def _node(self, name: str, stack: AsyncExitStack) -> GameNode:
         plan = self._plan
         proxy = await stack.enter_async_context(proxy_to(self._postgres.dsn))
-        options = ["--raise", str(plan.raising), "--lease-s", str(plan.lease_s)]
+        options = ["--clock", str(self._clock), "--lease-checks", str(self._lease_checks)]
+        options += ["--raise", str(plan.raising), "--lease-s", str(plan.lease_s)]
         options += ["--mutation", plan.mutation] if plan.mutation else []
-        return GameNode(name, proxy, self._folder, self._clock, {"GAME_JWT_KEYS": JWT_KEYS}, options)
+        return GameNode(name, proxy, self._folder, {"GAME_JWT_KEYS": JWT_KEYS}, options)
 
     async def _prepare(self, node: GameNode) -> list[tuple[str, str]]:
         """Schema and players; returns (public id, access token)."""
@@ -144,13 +155,16 @@ class Run:
         crowd = Crowd(
             self._history,
             players,
+            self._plan.fighting,
             [node.url for node in nodes],
             self._plan.seed,
             nursery,
             lambda url: recoveries.welcomed(url, now_s()),
             lambda: recoveries.durable(now_s()),
         )
-        injector = Injector(nodes, self._postgres, lambda: crowd.living, self._clock, recoveries)
+        injector = Injector(
+            nodes, self._postgres, lambda: crowd.living, self._clock, self._lease_checks, self._history, recoveries
+        )
         faults = schedule(self._plan.seed, self._plan.seconds, NODES, SCENARIOS[self._plan.scenario])
         crowd.start()
         nursery.start_soon(self._tell_progress, nodes, injector)
@@ -209,7 +223,7 @@ class Run:
                 f" {kills} kills of a server, {self._postgres.restarts} restarts of PostgreSQL"
             )
 
-    def _outcome(self, nodes: list[GameNode], injector: Injector, image: DatabaseImage) -> Outcome:
+    def _outcome(self, nodes: list[GameNode], injector: Injector, image: DatabaseImage, stolen: int) -> Outcome:
         if self._postgres.disk is None:
             self._remarks.append("no disk was filled: only root on Linux may mount a small one")
         for node in nodes:
@@ -227,6 +241,7 @@ class Run:
             server_kills=sum(node.kills for node in nodes),
             postgres_restarts=self._postgres.restarts,
             recoveries=self._recoveries,
+            stolen=stolen,
             violations=self._violations,
             remarks=self._remarks,
         )

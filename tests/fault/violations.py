@@ -30,6 +30,7 @@ class Rule(enum.StrEnum):
     UNSETTLED = "not settled"
     STOPPED = "sent away"
     DRAIN = "not drained"
+    NO_FIGHT = "no fight"  #: lease checks were off, and the servers did not take players from each other
     DEAD_LETTER = "good writes refused"
 
 

@@ -228,6 +228,9 @@ async def test_a_ninth_socket_costs_the_oldest_and_a_lineage_has_one() -> None:
             await newer.hello(token, lineage)
             assert (await goodbye_of(older))[0] == 4510
             await newer.tap()
+            await older.socket.aclose()  # late: the server has said goodbye long ago
+            await live_count(game, 1)
+            await newer.tap()
         async with trio.open_nursery() as nursery:
             clients: list[GameClient] = []
 

@@ -311,3 +311,21 @@ async def test_open_missions_of_absent_players_end_with_their_period(database: D
     ended = "SELECT player_id, period_start FROM player_missions WHERE state = 'expired' ORDER BY period_start"
     assert await rows(database, ended) == [(1, date(2025, 12, 29)), (1, date(2026, 1, 8))]
     assert await rows(database, "SELECT expire_missions('2026-01-12')") == [(2,)]
+
+
+# ---- pruning
+
+
+async def test_cursors_live_30_days_without_a_write_and_their_stored_answers_go_with_them(database: Database) -> None:
+    await people(database, 1)
+    await script(
+        database,
+        "INSERT INTO operation_cursors (player_id, lineage, applied_seq, updated_at) VALUES"
+        " (1, decode(repeat('aa', 16), 'hex'), 5, '2026-01-31 00:00:00Z'),"
+        " (1, decode(repeat('bb', 16), 'hex'), 5, '2026-01-30 23:59:59Z');"
+        "INSERT INTO operation_results (player_id, lineage, seq, answer)"
+        " SELECT player_id, lineage, 5, 'x' FROM operation_cursors",
+    )
+    assert await rows(database, "SELECT prune('2026-03-02') > 0") == [(True,)]
+    for table in ("operation_cursors", "operation_results"):
+        assert await rows(database, f"SELECT lineage FROM {table}") == [(b"\xaa" * 16,)]

@@ -1,5 +1,6 @@
 """Claiming, loading, granting, against a real PostgreSQL."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -99,6 +100,34 @@ async def test_a_claim_that_waited_sees_what_was_committed_meanwhile(database: D
                 loaded = found[players[0]]
                 assert isinstance(loaded, LoadedPlayer)
                 assert loaded.cursors == {lineage: 42}
+
+
+@pytest.mark.parametrize(("crowd", "left"), [(0, 3), (player_store.CROWDED_CURSORS, player_store.CROWDED_CURSORS + 1)])
+async def test_a_crowded_player_loses_the_cursors_that_no_client_can_need(
+    database: Database, players: list[UUID], crowd: int, left: int
+) -> None:
+    async def use(connection: Connection) -> None:
+        insert = """
+            INSERT INTO operation_cursors (player_id, lineage, applied_seq, updated_at)
+            SELECT id, decode(lpad(to_hex($2 + number), 32, '0'), 'hex'), 5, now() - $3::interval
+            FROM players CROSS JOIN generate_series(1, $4) AS number WHERE public_id = $1
+        """
+        await connection.execute(insert, players[0], 0, timedelta(days=8, minutes=1), 2)
+        await connection.execute(insert, players[0], 1_000, timedelta(days=8, minutes=-1), 1)
+        await connection.execute(insert, players[0], 2_000, timedelta(0), crowd)
+        await connection.execute(insert, players[1], 0, timedelta(days=29), 1)
+
+    await database.transaction(use)
+    found = await claim(database, players, "node-1")
+    first, second = found[players[0]], found[players[1]]
+    assert isinstance(first, LoadedPlayer)
+    assert isinstance(second, LoadedPlayer)
+    assert len(first.cursors) == left
+    assert (2).to_bytes(16, "big") in first.cursors or crowd
+    assert (1_001).to_bytes(16, "big") in first.cursors
+    assert len(second.cursors) == 1, "who is not crowded keeps his"
+    stored = await rows(database, f"SELECT count(*) FROM operation_cursors WHERE player_id = {first.id}")
+    assert stored == [(left,)]
 
 
 async def test_claims_at_once_end_with_one_owner_each(database: Database) -> None:

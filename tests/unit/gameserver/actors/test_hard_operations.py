@@ -134,6 +134,31 @@ def test_after_a_restart_the_stored_answer_is_given(player: LonePlayer) -> None:
     assert player.database.lookups == 1
 
 
+def test_who_gives_up_what_had_been_applied_gets_its_stored_answer(player: LonePlayer) -> None:
+    origin = player.attach()
+    player.act(origin, 1, "upgrade.buy", kind="tap_level")
+    player.act(origin, 2, "noop")
+    player.act(origin, 1, "noop")
+    assert results(origin) == [("result", 2, {}, 0)], "its commit is pending"
+    player.database.flush()
+    [(_, _, bought, _)] = results(origin)
+    player.load()
+    back = player.attach()
+    player.act(back, 1, "noop")
+    assert results(back) == [("result", 1, bought, 2)]
+
+
+def test_who_gives_up_a_soft_operation_whose_result_is_gone_is_told_that_it_is_a_repeat(player: LonePlayer) -> None:
+    origin = player.attach()
+    player.act(origin, 1, "profile.get")
+    player.database.flush()
+    player.load()
+    back = player.attach()
+    player.act(back, 1, "noop")
+    [(kind, seq, result, _)] = results(back)
+    assert (kind, seq, result["repeat"]) == ("result", 1, True)
+
+
 def test_an_answer_that_cannot_be_looked_up_now_is_asked_for_again(player: LonePlayer) -> None:
     origin = player.attach()
     player.act(origin, 1, "upgrade.buy", kind="tap_level")

@@ -4,7 +4,7 @@ import pytest
 
 from gameserver.actors.player_loader import Moved
 from gameserver.edge.farewell import Farewell, farewell_to_refused
-from gameserver.errors import Busy, Forbidden, NotFound, Unauthenticated, Unavailable, WireError
+from gameserver.errors import Busy, Forbidden, NotFound, RateLimited, Unauthenticated, Unavailable, WireError
 from gameserver.identity.barred import Banned
 from gameserver.wire.ops import CloseCode
 
@@ -20,6 +20,7 @@ from gameserver.wire.ops import CloseCode
         (Forbidden("no"), CloseCode.UNAUTHENTICATED, None),
         (Banned("out"), CloseCode.BANNED, None),
         (Unavailable("away", retry_after_ms=70), CloseCode.OVERLOADED, None),
+        (RateLimited("many"), CloseCode.RATE_LIMITED, None),
         (Busy("full"), CloseCode.OVERLOADED, None),
     ],
 )

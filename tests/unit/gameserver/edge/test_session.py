@@ -10,7 +10,7 @@ from gameserver.edge.lifecycle import State
 from gameserver.edge.returns import EARLIEST_MS
 from gameserver.edge.session import JOIN_DEADLINE_MS, LAST_WORDS_MS
 from gameserver.errors import Busy, ErrorCode, Internal, Unauthenticated, Unavailable
-from gameserver.wire.ops import MAX_SEQ, OUTBOX_MAX_FRAMES, CloseCode
+from gameserver.wire.ops import MAX_LINEAGES, MAX_SEQ, OUTBOX_MAX_FRAMES, CloseCode
 from hotpath.tap_path import QUIET_MS
 from tests.fakes.game_client import ACTION, DURABLE, ERROR, HELLO, PING, PONG, RESULT, TAP, TAPPED, WELCOME, hello_map
 from tests.fakes.lone_session import LOGIN, LoneSession
@@ -133,6 +133,16 @@ def test_a_player_that_is_not_loaded_in_time_is_4009(lone: LoneSession) -> None:
     assert lone.end() == (4009, 4009)
     actor = lone.activate()
     assert not actor.in_use
+
+
+def test_one_lineage_too_many_is_4029(lone: LoneSession) -> None:
+    lone.row.cursors.update({lineage.to_bytes(16, "big"): 1 for lineage in range(1, MAX_LINEAGES + 1)})
+    lone.activate()
+    lone.greet(lineage=bytes(16))
+    session, hello = lone.door.waiting.pop()
+    session.join(lone.cell, hello, LOGIN, None)
+    assert lone.end() == (4029, 4029)
+    assert not is_attached(lone)
 
 
 def test_who_was_turned_away_says_nothing_more(lone: LoneSession) -> None:
@@ -461,7 +471,7 @@ def test_what_an_answer_has_told_is_not_told_again(live: LoneSession) -> None:
 def test_a_result_tells_durable_too(live: LoneSession) -> None:
     live.send(TAP, 1, 1, 0)
     live.database.flush()
-    live.send(ACTION, 1, "noop", {})
+    live.send(ACTION, 1, "profile.get", {})
     assert live.take()[-1][-1] == 1
     live.wait(2_000)
     assert live.take() == []
