@@ -8,11 +8,12 @@ from persistence.player_columns import SELECT_LIST, columns_from
 from persistence.postgres import Connection, Database, Row
 from persistence.records import DailyLimits, GrantKind, GrantRow, LoadedPlayer, OwnedElsewhere
 from persistence.registration import Newcomer, lock_registration, register_players
+from persistence.suspicion_store import read_signals
 
 # The function locks in the order of ids and judges leases after the wait; its text says why it takes two statements.
 _CLAIM = f"""
     SELECT p.id, p.public_id, p.display_name, p.generation, p.owner_epoch,
-        (extract(epoch FROM p.created_at) * 1000)::bigint, {SELECT_LIST}
+        (extract(epoch FROM p.created_at) * 1000)::bigint, p.shadow_limited_at IS NOT NULL, {SELECT_LIST}
     FROM claim_players($1::uuid[], $2) AS p
 """  # noqa: S608 - a constant
 # A statement of its own, not a part of the first: it must see what the claim may have waited for.
@@ -37,7 +38,7 @@ _GRANTS_OF_NODE = """
     FROM player_grants AS g JOIN players AS p ON p.id = g.player_id
     WHERE p.owner_node = $1 AND g.applied_at IS NULL ORDER BY g.id
 """
-_FIRST_COLUMN = 6  #: where `SELECT_LIST` begins in what `_CLAIM` returns
+_FIRST_COLUMN = 7  #: where `SELECT_LIST` begins in what `_CLAIM` returns
 
 
 async def claim_and_load(
@@ -73,14 +74,16 @@ async def _claim_and_load(
         cursors[player_id][lineage] = applied_seq
     grants = _by_player(await connection.fetch(_GRANTS, ids))
     limits = {row[0]: DailyLimits(*row[1:]) for row in await connection.fetch(_LIMITS, ids)}
+    signals = await read_signals(connection, ids)
     answer: list[LoadedPlayer | OwnedElsewhere] = []
     for row in claimed:
-        id_, public_id, display_name, generation, owner_epoch, created_ms = row[:_FIRST_COLUMN]
+        id_, public_id, display_name, generation, owner_epoch, created_ms, shadow_limited = row[:_FIRST_COLUMN]
         columns = columns_from(row[_FIRST_COLUMN:])
         answer.append(
             LoadedPlayer(
                 *(id_, public_id, display_name, generation, owner_epoch, created_ms),
                 *(columns, cursors[id_], grants.get(id_, ()), limits.get(id_)),
+                *(shadow_limited, signals.get(id_)),
             )
         )
     if unclaimed := set(public_ids).difference(row[1] for row in claimed):

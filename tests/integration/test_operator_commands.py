@@ -116,7 +116,7 @@ def test_an_account_is_recovered_with_a_code(idle: ServerProcess, database_dsn: 
 def test_the_calendar_runs_from_the_start_on(idle: ServerProcess, database_dsn: str) -> None:
     idle.start()
     deadline = time.monotonic() + 30
-    while ask(database_dsn, "SELECT count(DISTINCT job) FROM schedules") != [(12,)]:
+    while ask(database_dsn, "SELECT count(DISTINCT job) FROM schedules") != [(13,)]:
         assert time.monotonic() < deadline, ask(database_dsn, "SELECT job FROM schedules")
     assert idle.stop() == 0
     assert ask(database_dsn, "SELECT count(*) FROM leaderboards WHERE period = 'day' AND frozen_at IS NOT NULL") == [
