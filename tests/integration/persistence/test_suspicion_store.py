@@ -6,6 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from gameserver.actors.messages import Attach, Taps
+from gameserver.actors.player import PlayerActor
+from gameserver.clock import ManualClock
 from gameserver.game.suspicion import LIMIT_SCORE
 from hotpath.tap_signals import COUNTER_NAMES, COUNTER_RANGES
 from persistence import player_store
@@ -15,8 +18,10 @@ from persistence.flush_transaction import write_by_steps
 from persistence.operator_store import REPORTS, read_report
 from persistence.postgres import Database
 from persistence.records import Effect, KeptSignals, LoadedPlayer, PlayerWrites, Suspected
-from tests.fakes.database_probe import claimed_players, rows
+from tests.fakes.database_probe import assert_reconciled, claimed_players, rows
 from tests.fakes.flushable_player import AT_MS, FlushablePlayer
+from tests.fakes.player_database import PlayerDatabase
+from tests.fakes.recording_origin import RecordingOrigin
 from tests.fakes.schema_breaker import people, script
 
 DAY_MS = 86_400_000
@@ -166,6 +171,30 @@ async def test_whoever_marks_a_player_as_erased_erases_the_suspicion_too(databas
         assert await rows(database, f"SELECT player_id FROM {table}") == [(other.player_id,)]
     await script(database, f"SELECT suspect({player.player_id}, 7000, '{{}}', NULL, NULL, now())")
     assert await rows(database, "SELECT player_id FROM suspicion_cases") == [(other.player_id,)]
+
+
+async def test_an_actor_whose_taps_are_a_machines_is_limited_by_its_own_flush(database: Database) -> None:
+    [claimed] = await claimed_players(database, 1)
+    loaded = await reload(database, claimed.player_id)
+    clock, memory = ManualClock(), PlayerDatabase()
+    actor = PlayerActor(loaded, memory.habitat(clock))
+    origin = RecordingOrigin(b"l" * 16)
+    actor.handle(Attach(origin, {}), clock.now_ms())
+    for seq in range(1, 361):
+        clock.advance(1_000)
+        actor.handle(Taps([(origin, seq, 3)]), clock.now_ms())
+        actor.releasing = seq == 360
+        if seq % 60 == 0:
+            writes = actor.take_writes()
+            assert writes is not None
+            await database.transaction(write_by_steps, uuid4(), 1, [writes])
+    again = await reload(database, claimed.player_id)
+    assert again.shadow_limited
+    assert again.signals is not None
+    assert again.signals.counters == actor._suspicion.signals.counters()
+    assert (again.signals.score, again.signals.over_limit) == (10_000, True)
+    assert [name for name, *_ in await events(database)] == ["suspicion", "shadow_limited"]
+    await assert_reconciled(database)
 
 
 async def test_the_threshold_is_the_same_on_both_sides(database: Database) -> None:
