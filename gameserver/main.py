@@ -374,6 +374,7 @@ class Node:
 
     def _expose(self, listener: Listener) -> None:
         self._metrics.add("taps", lambda: tap_statistics(self._tally))
+        self._metrics.add("suspicion", lambda: self._habitat.suspicions)
         self._metrics.add("players", self._players.statistics)
         self._metrics.add("sessions", listener.statistics)
         self._metrics.add("returns", self._returns.statistics)

@@ -12,7 +12,7 @@ Raises:
 
 from importlib import import_module
 
-for _name in ("_rules_c", "_player_state_c", "_player_writes_c", "_tap_codec_c", "_rate_limit_c"):
+for _name in ("_rules_c", "_player_state_c", "_player_writes_c", "_tap_signals_c", "_tap_codec_c", "_rate_limit_c"):
     try:
         import_module(f"hotpath.{_name}")
     except ModuleNotFoundError as error:

@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from hotpath._player_state_c cimport Cursor, PlayerState, World
+from hotpath._tap_signals_c cimport TapSignals
 
 
 cpdef enum:
@@ -30,6 +31,7 @@ cdef class TapLine:
     cdef readonly Cursor cursor
     cdef World _world
     cdef Tally _tally
+    cdef TapSignals _signals
 
     # Writes at most TAPPED_MAX_BYTES; returns how many.
     cdef Py_ssize_t write_answer(self, uint64_t seq, uint64_t count, int64_t now_ms, uint8_t* out) noexcept

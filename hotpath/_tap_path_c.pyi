@@ -2,6 +2,7 @@ from typing import Any
 
 from hotpath._player_state_c import Cursor, PlayerState, World
 from hotpath._tap_path_py import NoticedSession, TapActor
+from hotpath._tap_signals_c import TapSignals
 
 QUIET_MS: int
 NOTICE_TICK_MS: int
@@ -25,7 +26,7 @@ class TapLine:
     def state(self) -> PlayerState: ...
     @property
     def cursor(self) -> Cursor: ...
-    def __init__(self, state: PlayerState, cursor: Cursor, world: World, tally: Tally) -> None: ...
+    def __init__(self, state: PlayerState, cursor: Cursor, world: World, tally: Tally, signals: TapSignals) -> None: ...
     def answer(self, seq: int, count: int, now_ms: int) -> bytes: ...
 
 class Notices:

@@ -6,6 +6,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
 from hotpath._player_state_c cimport Cursor, PlayerState, World
 from hotpath._tap_codec_c cimport TAPPED_MAX_BYTES, tapped_frame, write_tapped
+from hotpath._tap_signals_c cimport TapSignals
 
 
 cdef extern from *:
@@ -35,11 +36,15 @@ cdef class Gate:
 cdef class TapLine:
     """What the TAPs of one lineage touch."""
 
-    def __init__(self, PlayerState state not None, Cursor cursor not None, World world not None, Tally tally not None):
+    def __init__(
+        self, PlayerState state not None, Cursor cursor not None, World world not None, Tally tally not None,
+        TapSignals signals not None,
+    ):
         self.state = state
         self.cursor = cursor
         self._world = world
         self._tally = tally
+        self._signals = signals
 
     def answer(self, uint64_t seq, uint64_t count, int64_t now_ms):
         """Apply a TAP; returns its TAPPED frame."""
@@ -52,7 +57,9 @@ cdef class TapLine:
         cdef tapped_frame tapped
         cdef int64_t accepted = 0
         if self.cursor.advance(<uint32_t> seq):
+            self._signals.batch(<int64_t> count, now_ms, state)
             accepted = state.tap(<int64_t> count, now_ms, self._world)
+            self._signals.refuse(<int64_t> count - accepted)
             self._tally.accepted_total += accepted
             self._tally.refused_total += <int64_t> count - accepted
         else:
@@ -176,6 +183,8 @@ cdef class Seat:
             prefetch(<void*> self._line.cursor)
             for i in range(0, 320, 64):
                 prefetch(<char*> <void*> self._line.state + i)
+            for i in range(0, 192, 64):
+                prefetch(<char*> <void*> self._line._signals + i)
 
     cdef int announce(self, int64_t now_ms) except -1:
         if self._raised is not None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from hotpath._player_state_py import Cursor, PlayerState, World
 from hotpath._tap_codec_py import encode_tapped
+from hotpath._tap_signals_py import TapSignals
 
 
 class TapActor(Protocol):
@@ -79,15 +80,17 @@ class TapLine:
         cursor: the lineage's.
         world: the node's.
         tally: the node's.
+        signals: the player's.
     """
 
-    __slots__ = ("_tally", "_world", "cursor", "state")
+    __slots__ = ("_signals", "_tally", "_world", "cursor", "state")
 
-    def __init__(self, state: PlayerState, cursor: Cursor, world: World, tally: Tally) -> None:
+    def __init__(self, state: PlayerState, cursor: Cursor, world: World, tally: Tally, signals: TapSignals) -> None:
         self.state = state
         self.cursor = cursor
         self._world = world
         self._tally = tally
+        self._signals = signals
 
     def answer(self, seq: int, count: int, now_ms: int) -> bytes:
         """Apply a TAP, or find that it is a repeat; returns its TAPPED frame.
@@ -99,7 +102,9 @@ class TapLine:
         """
         accepted = 0
         if self.cursor.advance(seq):
+            self._signals.note(count, now_ms, self.state)
             accepted = self.state.apply_taps(count, now_ms, self._world)
+            self._signals.refuse(count - accepted)
             self._tally.accepted_total += accepted
             self._tally.refused_total += count - accepted
         else:

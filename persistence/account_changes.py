@@ -1,8 +1,8 @@
-"""What happens to an account as a whole: moved to another Telegram account, recovered with a code, banned, erased.
+"""What happens to an account as a whole: moved, recovered with a code, banned, limited, erased.
 
-The functions of the database do it (revisions 0004, 0009), note it in the security log, and in the operators' audit
-log who did it. Where the player becomes another's or nobody's they raise its epoch first, so that a node which has it
-in memory writes nothing any more.
+The functions of the database do it (revisions 0004, 0009, 0010), note it in the security log, and in the operators'
+audit log who did it. Where the player becomes another's or nobody's they raise its epoch first, so that a node which
+has it in memory writes nothing any more.
 """
 
 import hashlib
@@ -161,6 +161,25 @@ async def lift_ban(database: Database, player: UUID, *, now_ms: int, actor: str)
         DatabaseUnavailable: nothing was done; try again.
     """
     if not await _ask(database, "SELECT set_ban($1, NULL, NULL, $2, $3)", player, _time(now_ms), actor):
+        raise _unknown(player)
+
+
+async def judge_suspicion(database: Database, player: UUID, *, guilty: bool, now_ms: int, actor: str) -> None:
+    """Set a player's shadow limit or lift it, and close the case in the operators' queue, whoever plays meanwhile.
+
+    Args:
+        database: where.
+        player: public id.
+        guilty: whether others are not to see the player on boards; if not, no signal limits it for 30 days.
+        now_ms: the present.
+        actor: who does it, for the audit log.
+
+    Raises:
+        SetupFailed: there is no such player.
+        DatabaseUnavailable: nothing was done; try again.
+    """
+    sql = "SELECT judge_suspicion($1, $2::text::suspicion_state, $3, $4)"
+    if not await _ask(database, sql, player, "confirmed" if guilty else "cleared", _time(now_ms), actor):
         raise _unknown(player)
 
 

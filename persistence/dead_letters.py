@@ -20,7 +20,7 @@ from hotpath.player_state import COLUMN_NAMES
 from persistence.errors import Rejected, SetupFailed
 from persistence.flush_transaction import write_by_steps
 from persistence.postgres import Connection, Database
-from persistence.records import DailyLimits, GrantGiven, LedgerPosting, PlayerWrites
+from persistence.records import DailyLimits, GrantGiven, KeptSignals, LedgerPosting, PlayerWrites, Suspected
 
 MAX_ERROR_CHARS = 4_000
 
@@ -66,6 +66,9 @@ class Content(msgspec.Struct, frozen=True):
     answers: list[StoredAnswer]
     given: list[GrantGiven]
     limits: list[DailyLimits]
+    # letters of older servers have none
+    signals: list[KeptSignals] = []
+    suspected: list[Suspected] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,8 @@ def _content_of(writes: PlayerWrites) -> Content:
         answers=[StoredAnswer(answer.lineage, answer.seq, answer.encoded) for answer in writes.answers],
         given=[effect for effect in writes.effects if isinstance(effect, GrantGiven)],
         limits=[effect for effect in writes.effects if isinstance(effect, DailyLimits)],
+        signals=[effect for effect in writes.effects if isinstance(effect, KeptSignals)],
+        suspected=[effect for effect in writes.effects if isinstance(effect, Suspected)],
     )
 
 
@@ -200,5 +205,5 @@ def _writes_of(player_id: int, owner_epoch: int, content: Content) -> PlayerWrit
         tuple(content.applied_grants),
         content.release,
         tuple(content.answers),
-        (*content.given, *content.limits),
+        (*content.given, *content.limits, *content.signals, *content.suspected),
     )

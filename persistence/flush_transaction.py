@@ -24,7 +24,8 @@ from persistence.array_literals import integers, texts
 from persistence.errors import DatabaseUnavailable, OutcomeUnknown, Rejected
 from persistence.player_columns import ASSIGNMENTS, COLUMNS, FIELDS, array_parameters
 from persistence.postgres import Connection
-from persistence.records import DailyLimits, Effect, GrantGiven, LedgerPosting, PlayerWrites
+from persistence.records import DailyLimits, Effect, GrantGiven, KeptSignals, LedgerPosting, PlayerWrites, Suspected
+from persistence.suspicion_store import keep_signals, suspect
 
 
 def _players(first: int) -> str:
@@ -252,6 +253,12 @@ async def _write_effects(connection: Connection, writes: Sequence[PlayerWrites])
             integers([limits.doubles for _, limits in used]),
             integers([limits.refills for _, limits in used]),
         )
+    kept = [(player_id, effect) for player_id, effect in effects if isinstance(effect, KeptSignals)]
+    if kept:
+        await keep_signals(connection, kept)
+    suspected = [(player_id, effect) for player_id, effect in effects if isinstance(effect, Suspected)]
+    if suspected:
+        await suspect(connection, suspected)
 
 
 async def _release(connection: Connection, writes: Sequence[PlayerWrites]) -> None:

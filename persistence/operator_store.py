@@ -1,4 +1,4 @@
-"""What operators look at: the views of revision 0006, and whether all that must agree does."""
+"""What operators look at: the views of revisions 0006 and 0010, and whether all that must agree does."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ REPORTS: dict[str, Report] = {
     "standings": Report("current_standings", "board, period, rank", by_player=True),
     "economy": Report("economy_overview", "float_mpt NULLS FIRST, minted_mpt + burned_mpt DESC, source"),
     "retention": Report("retention_cohorts", "joined DESC"),
-    "suspicious": Report("suspicious_players", "score DESC, accounts_on_device DESC, public_id", by_player=True),
+    "suspicious": Report("suspicious_players", "state, score DESC, public_id", by_player=True),
     "competitions": Report("competition_standings", "starts_at DESC, competition, place", by_player=True),
     "communities": Report("community_ranking", "rank"),
     "missions": Report("mission_funnel", "period, drawn DESC, key"),

@@ -8,11 +8,12 @@ from persistence.player_columns import SELECT_LIST, columns_from
 from persistence.postgres import Connection, Database, Row
 from persistence.records import DailyLimits, GrantKind, GrantRow, LoadedPlayer, OwnedElsewhere
 from persistence.registration import Newcomer, lock_registration, register_players
+from persistence.suspicion_store import read_signals
 
 # The function locks in the order of ids and judges leases after the wait; its text says why it takes two statements.
 _CLAIM = f"""
     SELECT p.id, p.public_id, p.display_name, p.generation, p.owner_epoch,
-        (extract(epoch FROM p.created_at) * 1000)::bigint, {SELECT_LIST}
+        (extract(epoch FROM p.created_at) * 1000)::bigint, p.shadow_limited_at IS NOT NULL, {SELECT_LIST}
     FROM claim_players($1::uuid[], $2) AS p
 """  # noqa: S608 - a constant
 # A statement of its own, not a part of the first: it must see what the claim may have waited for.
@@ -44,7 +45,7 @@ _GRANTS_OF_NODE = """
 #: From so many cursors on, a player loses those that no client can need when it is claimed: operations are kept for 7
 #: days at most. Others keep theirs until `prune` removes them after 30.
 CROWDED_CURSORS = 512
-_FIRST_COLUMN = 6  #: where `SELECT_LIST` begins in what `_CLAIM` returns
+_FIRST_COLUMN = 7  #: where `SELECT_LIST` begins in what `_CLAIM` returns
 
 
 async def claim_and_load(
@@ -83,14 +84,16 @@ async def _claim_and_load(
             del cursors[player_id][lineage]
     grants = _by_player(await connection.fetch(_GRANTS, ids))
     limits = {row[0]: DailyLimits(*row[1:]) for row in await connection.fetch(_LIMITS, ids)}
+    signals = await read_signals(connection, ids)
     answer: list[LoadedPlayer | OwnedElsewhere] = []
     for row in claimed:
-        id_, public_id, display_name, generation, owner_epoch, created_ms = row[:_FIRST_COLUMN]
+        id_, public_id, display_name, generation, owner_epoch, created_ms, shadow_limited = row[:_FIRST_COLUMN]
         columns = columns_from(row[_FIRST_COLUMN:])
         answer.append(
             LoadedPlayer(
                 *(id_, public_id, display_name, generation, owner_epoch, created_ms),
                 *(columns, cursors[id_], grants.get(id_, ()), limits.get(id_)),
+                *(shadow_limited, signals.get(id_)),
             )
         )
     if unclaimed := set(public_ids).difference(row[1] for row in claimed):

@@ -21,12 +21,14 @@ __all__ = [
     "GrantGiven",
     "GrantKind",
     "GrantRow",
+    "KeptSignals",
     "LedgerKind",
     "LedgerPosting",
     "LoadedPlayer",
     "OwnedElsewhere",
     "PlayerColumns",
     "PlayerWrites",
+    "Suspected",
 ]
 
 
@@ -128,8 +130,28 @@ class DailyLimits:
     refills: int  #: free refills of energy used
 
 
+@dataclass(frozen=True, slots=True)
+class KeptSignals:
+    """What batches of taps told of who taps, kept for the next activation (table `player_signals`)."""
+
+    counters: tuple[int, ...]  #: in the order of `hotpath.tap_signals.COUNTER_NAMES`
+    score: int  #: what they came to, 0 … 10 000
+    signs: dict[str, int]  #: points of each sign that has any
+    over_limit: bool  #: the threshold was crossed, and the score has not fallen far since
+    kept_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspected:
+    """The player has crossed the threshold: a case for operators (table `suspicion_cases`)."""
+
+    score: int
+    signs: dict[str, int]  #: points of each sign that has any
+    at_ms: int
+
+
 #: A row of another table that goes with a player's writes.
-Effect: TypeAlias = GrantGiven | DailyLimits
+Effect: TypeAlias = GrantGiven | DailyLimits | KeptSignals | Suspected
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +168,8 @@ class LoadedPlayer:
     cursors: dict[bytes, int]  #: lineage (16 bytes) → highest applied seq that is committed
     grants: tuple[GrantRow, ...]  #: not yet applied, oldest first
     limits: DailyLimits | None  #: of the last day on which any was used
+    shadow_limited: bool  #: others do not see the player on boards
+    signals: KeptSignals | None  #: None: nothing was ever kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """What happens at its time for everybody at once: which jobs there are, which of their periods are due, and doing them.
 
-A job is a function of the database (revision 0005) that is called once for each of its periods, in the transaction that
-also writes the row of `schedules` that says so. Nodes that come at once therefore do it once; what was missed while no
-node ran is made up for, period by period, oldest first. What concerns a period that is over waits until every live node
-has written past its end (architecture §4.10).
+A job is a function of the database (revisions 0005, 0010) that is called once for each of its periods, in the
+transaction that also writes the row of `schedules` that says so. Nodes that come at once therefore do it once; what was
+missed while no node ran is made up for, period by period, oldest first. What concerns a period that is over waits until
+every live node has written past its end (architecture §4.10).
 """
 
 import enum
@@ -93,6 +93,7 @@ JOBS: tuple[Job, ...] = (
     Job("close_month", Cadence.MONTH, "close_leaderboard_period('month', {day}, {now})", made_up=True),
     Job("advance_competitions", Cadence.MINUTE, "advance_competitions({now})", over=False),
     Job("snapshot_leaderboards", Cadence.TEN_MINUTES, "snapshot_leaderboards({now})", over=False),
+    Job("suspect_company", Cadence.DAY, "suspect_company({now})", over=False),
     Job("expire_missions", Cadence.DAY, "expire_missions({day})", over=False),
     Job("prune", Cadence.DAY, "prune({day})", over=False),
 )

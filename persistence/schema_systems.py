@@ -54,7 +54,14 @@ SYSTEMS: Final[Sequence[System]] = (
     ),
     System("Sessions", ("player_sessions", "game_sessions", "devices"), 3),
     System("Analytics", ("player_daily_stats", "impact_metrics", "analytics_events"), 1),
-    System("Security", ("security_logs", "rate_limit_logs", "account_recovery", "admin_audit_log"), 3),
+    System(
+        "Security",
+        (
+            *("security_logs", "rate_limit_logs", "player_signals", "suspicion_cases", "account_recovery"),
+            "admin_audit_log",
+        ),
+        3,
+    ),
     System(
         "Running the server",
         (

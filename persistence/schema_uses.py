@@ -87,6 +87,7 @@ USES: Final[Mapping[str, Use]] = MappingProxyType(
         "player_sessions_updated_at": _against("test_nobody_else_says_when_a_row_was_changed"),
         "players_banned": _server("persistence.barred_store", "barred"),
         "players_erased": _against("test_whoever_marks_a_player_as_erased_erases_the_traces_too"),
+        "players_erased_suspicion": _against("test_whoever_marks_a_player_as_erased_erases_the_suspicion_too"),
         "players_stay_erased": _against("test_erased_stays_erased"),
         "referrals_write_once": _against("test_the_tree_is_written_once_and_totals_only_grow"),
         "token_transactions_append_only": _against("test_the_ledger_is_append_only"),
@@ -112,6 +113,7 @@ USES: Final[Mapping[str, Use]] = MappingProxyType(
         "board_scores": _within("snapshot_leaderboard"),
         "claim_players": _server("persistence.player_store"),
         "close_leaderboard_period": _SCHEDULE,
+        "company_scores": _within("suspect_company"),
         "competition_settlement": _within("settle_competition"),
         "create_ledger_partitions": _against("test_partitions_ahead_and_months_that_began_without_one"),
         "create_partitions": _within("maintain_partitions"),
@@ -124,6 +126,7 @@ USES: Final[Mapping[str, Use]] = MappingProxyType(
         "generation_of_next": _server("persistence.registration"),
         "is_shown": _within("board_scores"),
         "isqrt": _within("level_of"),
+        "judge_suspicion": _command("persistence.account_changes"),
         "level_of": _within("recompute_influence"),
         "maintain_partitions": _SCHEDULE,
         "migrate_account": _command("persistence.account_changes"),
@@ -147,6 +150,9 @@ USES: Final[Mapping[str, Use]] = MappingProxyType(
         "snapshot_leaderboard": _within("snapshot_leaderboards"),
         "snapshot_leaderboards": _SCHEDULE,
         "story_problems": _server("persistence.seed.content"),
+        "suspect": _server("persistence.suspicion_store"),
+        "suspect_company": _SCHEDULE,
+        "suspicion_limit": _within("suspect_company"),
         "time_from_ms": _server("persistence.account_store"),
     }
 )

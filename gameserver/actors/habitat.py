@@ -1,9 +1,10 @@
 """What all players of a node share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 from uuid import UUID
 
+from gameserver.actors.tally import SuspicionTally
 from gameserver.clock import Clock
 from hotpath.player_state import World
 from hotpath.tap_path import Tally
@@ -61,3 +62,4 @@ class Habitat:
     writer: Writer
     directory: Directory
     dropped: Dropped
+    suspicions: SuspicionTally = field(default_factory=SuspicionTally)  #: counts who is over the threshold

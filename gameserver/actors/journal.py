@@ -9,11 +9,12 @@ process does. So are the keys of all that is spent.
 from dataclasses import dataclass, replace
 
 from gameserver.actors.lineage import Lineage, PendingAnswer
+from gameserver.actors.suspicion import Suspicion
 from gameserver.clock import Clock
 from hotpath import rules
 from hotpath.player_state import PlayerState
 from hotpath.player_writes import Stretch
-from persistence.backlog import ANSWER_BYTES, EFFECT_BYTES, GRANT_BYTES, POSTING_BYTES, Backlog
+from persistence.backlog import ANSWER_BYTES, EFFECT_BYTES, GRANT_BYTES, POSTING_BYTES, SIGNALS_BYTES, Backlog
 from persistence.records import (
     Account,
     DailyLimits,
@@ -54,6 +55,7 @@ class Journal:
     Args:
         loaded: what the claim brought.
         state: as it was loaded, that is, as it is in the database.
+        suspicion: looked at when income is posted, hence seldom.
         now_ms: the present.
         backlog: where what is held here counts, until it is written or given up.
     """
@@ -71,10 +73,14 @@ class Journal:
         "_postings",
         "_rewarded_level",
         "_stretch",
+        "_suspicion",
         "_tap_postings",
     )
 
-    def __init__(self, loaded: LoadedPlayer, state: PlayerState, now_ms: int, backlog: Backlog) -> None:
+    def __init__(
+        self, loaded: LoadedPlayer, state: PlayerState, suspicion: Suspicion, now_ms: int, backlog: Backlog
+    ) -> None:
+        self._suspicion = suspicion
         self._backlog = backlog
         self._player_id = loaded.id
         self._owner_epoch = loaded.owner_epoch
@@ -210,6 +216,10 @@ class Journal:
             self.settle(state, now_ms)
         else:
             self._post_rewards(state, now_ms)
+        if release or self._suspicion.is_due(now_ms):
+            noticed = self._suspicion.look(now_ms, leaving=release)
+            self._effects += noticed
+            self._hold(len(noticed) * SIGNALS_BYTES)
         writes = stretch.close(
             state,
             tuple(self._postings),

@@ -26,6 +26,7 @@ from gameserver.actors.messages import (
     Welcomed,
 )
 from gameserver.actors.player_view import changed_keys, view_of
+from gameserver.actors.suspicion import Suspicion
 from gameserver.errors import Internal, RateLimited, Unavailable, WireError
 from gameserver.logs import get_logger
 from gameserver.refusals import refusal
@@ -57,6 +58,7 @@ class PlayerActor:
         "_habitat",
         "_lineages",
         "_origins",
+        "_suspicion",
         "created_ms",
         "display_name",
         "journal",
@@ -82,8 +84,9 @@ class PlayerActor:
         self._lineages = Lineages({key: Lineage(seq) for key, seq in loaded.cursors.items()})
         self._feed = Feed(loaded.owner_epoch)
         self._grants: set[int] = set()
+        self._suspicion = Suspicion(loaded, habitat.suspicions, now_ms)
         #: where operations enter what they do
-        self.journal = Journal(loaded, self.state, now_ms, habitat.writer.backlog)
+        self.journal = Journal(loaded, self.state, self._suspicion, now_ms, habitat.writer.backlog)
         try:
             for grant in loaded.grants:
                 self._apply_grant(grant, now_ms)
@@ -318,7 +321,9 @@ class PlayerActor:
         self._lineages[origin.lineage] = lineage  # an unused one goes with its older socket
         self.journal.watch(origin.lineage, lineage)
         lineage.origin = origin
-        lineage.line = TapLine(self.state, lineage.cursor, self._habitat.world, self._habitat.tally)
+        lineage.line = TapLine(
+            self.state, lineage.cursor, self._habitat.world, self._habitat.tally, self._suspicion.signals
+        )
         self._origins.append(origin)
         self.state.reopen_bucket(now_ms)
         missed: list[Event] | None = None

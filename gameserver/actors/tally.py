@@ -15,6 +15,14 @@ class TapStatistics:
     levels_total: int  #: levels reached
 
 
+@dataclass(slots=True)
+class SuspicionTally:
+    """Counts since the start; the actors count."""
+
+    crossed_total: int = 0  #: times a player crossed the threshold
+    limits_total: int = 0  #: of those, with a player who had no limit; the database spares whom operators have cleared
+
+
 def tap_statistics(tally: Tally) -> TapStatistics:
     """The counts now."""
     return TapStatistics(tally.accepted_total, tally.refused_total, tally.repeated_frames_total, tally.levels_total)

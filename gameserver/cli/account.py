@@ -12,7 +12,7 @@ from gameserver.clock import SystemClock
 from gameserver.errors import OperatorError
 from gameserver.settings import load_settings
 
-account = typer.Typer(help="A player's account: move, recover, ban, erase.", no_args_is_help=True)
+account = typer.Typer(help="A player's account: move, recover, ban, limit, erase.", no_args_is_help=True)
 app.add_typer(account, name="account")
 
 Player = Annotated[UUID, typer.Argument(help="The player's public id (`gameserver report players`).")]
@@ -94,6 +94,33 @@ def unban(player: Player) -> None:
     now_ms = SystemClock().now_ms()
     with_game(load_settings(), functools.partial(lift_ban, player=player, now_ms=now_ms, actor=_operator()))
     say(f"let in again: {player}")
+
+
+@account.command("shadow-limit")
+@refusing
+def shadow_limit(player: Player) -> None:
+    """Hide a player from others on boards: a suspicion (`gameserver report suspicious`) is confirmed."""
+    _judge(player, guilty=True)
+    say(f"limited: others do not see {player} on boards")
+
+
+@account.command("lift")
+@refusing
+def lift(player: Player) -> None:
+    """Lift a player's shadow limit: a suspicion is cleared, and no signal sets the limit again for 30 days."""
+    _judge(player, guilty=False)
+    say(f"lifted: others see {player} on boards, from their next snapshot on")
+
+
+def _judge(player: UUID, *, guilty: bool) -> None:
+    from gameserver.schema import with_game
+    from persistence.account_changes import judge_suspicion
+
+    now_ms = SystemClock().now_ms()
+    with_game(
+        load_settings(),
+        functools.partial(judge_suspicion, player=player, guilty=guilty, now_ms=now_ms, actor=_operator()),
+    )
 
 
 @account.command("erase")

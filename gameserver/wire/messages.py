@@ -76,7 +76,7 @@ class Tap(Struct, frozen=True, array_like=True, tag=int(Op.TAP)):
 
     seq: Seq
     count: Annotated[int, Meta(ge=1, le=MAX_TAPS_PER_FRAME)]
-    dt_ms: Annotated[int, Meta(ge=0, le=MAX_DT_MS)]  #: what they took; a signal for suspicion only
+    dt_ms: Annotated[int, Meta(ge=0, le=MAX_DT_MS)]  #: what they took; nothing is decided by it
 
 
 class Action(Struct, frozen=True, array_like=True, tag=int(Op.ACTION)):

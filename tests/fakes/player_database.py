@@ -20,11 +20,13 @@ from persistence.records import (
     GrantGiven,
     GrantKind,
     GrantRow,
+    KeptSignals,
     LedgerPosting,
     LoadedPlayer,
     OwnedElsewhere,
     PlayerColumns,
     PlayerWrites,
+    Suspected,
 )
 
 
@@ -52,6 +54,9 @@ class PlayerRow:
     burned_mpt: int = 0
     created_ms: int = 0
     limits: DailyLimits | None = None
+    shadow_limited: bool = False
+    signals: KeptSignals | None = None
+    suspicions: list[Suspected] = field(default_factory=list)
     answers: dict[tuple[bytes, int], bytes] = field(default_factory=dict)
 
 
@@ -115,6 +120,8 @@ class PlayerDatabase:
             cursors=dict(row.cursors),
             grants=tuple(row.grants.values()),
             limits=row.limits,
+            shadow_limited=row.shadow_limited,
+            signals=row.signals,
         )
 
     def habitat(
@@ -226,6 +233,11 @@ class PlayerDatabase:
                 self.given += 1
                 receiver = self._row(effect.player_id)
                 receiver.grants[self.given] = GrantRow(self.given, effect.key, effect.kind, effect.amount_mpt)
+            elif isinstance(effect, KeptSignals):
+                row.signals = effect
+            elif isinstance(effect, Suspected):
+                row.suspicions.append(effect)
+                row.shadow_limited = True
             else:
                 row.limits = effect
         row.owned = not writes.release

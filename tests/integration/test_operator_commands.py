@@ -13,6 +13,7 @@ from tests.fakes.game_client import GameClient, connect, hello_map
 from tests.server_process import ServerProcess
 
 LINEAGE = bytes(range(16))
+SUSPECT = "SELECT suspect(id, 7000, '{\"pace\": 7000}', NULL, NULL, now()) FROM players"
 TAP_MPT = 1_500  #: of a player of the first generation, before the daily cap
 
 
@@ -113,10 +114,41 @@ def test_an_account_is_recovered_with_a_code(idle: ServerProcess, database_dsn: 
     assert actions == [("account.issue_code",), ("account.migrate",)]
 
 
+def test_a_suspicion_is_judged_while_the_player_plays(idle: ServerProcess, database_dsn: str) -> None:
+    idle.start()
+    [token] = idle.run("token").stdout.split()
+
+    async def scene() -> None:
+        with trio.fail_after(90):
+            async with connect(idle.port) as client:
+                player = (await client.hello(token, LINEAGE))["player"]
+                await trio.to_thread.run_sync(ask, database_dsn, SUSPECT)
+                assert await trio.to_thread.run_sync(shown) == ("open", "pace 7000", True)
+                done = await trio.to_thread.run_sync(idle.run, "account", "lift", player)
+                assert done.stdout == f"lifted: others see {player} on boards, from their next snapshot on\n"
+                assert await trio.to_thread.run_sync(shown) == ("cleared", "pace 7000", False)
+                done = await trio.to_thread.run_sync(idle.run, "account", "shadow-limit", player)
+                assert done.stdout == f"limited: others do not see {player} on boards\n"
+                assert await trio.to_thread.run_sync(shown) == ("confirmed", "pace 7000", True)
+                await client.tap(1)  # goes on as if nothing was
+
+    def shown() -> tuple[str, str, bool]:
+        [row] = report(idle, "suspicious")
+        return row["state"], row["signs"], bool(row["shadow_limited_at"])
+
+    trio.run(scene)
+    actions = ask(database_dsn, "SELECT action FROM admin_audit_log ORDER BY id")
+    assert actions == [("account.lift",), ("account.shadow_limit",)]
+    unknown = idle.run("account", "lift", "00000000-0000-0000-0000-000000000000")
+    assert unknown.returncode == 1
+    assert "There is no player" in unknown.stderr
+    assert idle.stop() == 0
+
+
 def test_the_calendar_runs_from_the_start_on(idle: ServerProcess, database_dsn: str) -> None:
     idle.start()
     deadline = time.monotonic() + 30
-    while ask(database_dsn, "SELECT count(DISTINCT job) FROM schedules") != [(12,)]:
+    while ask(database_dsn, "SELECT count(DISTINCT job) FROM schedules") != [(13,)]:
         assert time.monotonic() < deadline, ask(database_dsn, "SELECT job FROM schedules")
     assert idle.stop() == 0
     assert ask(database_dsn, "SELECT count(*) FROM leaderboards WHERE period = 'day' AND frozen_at IS NOT NULL") == [

@@ -14,11 +14,13 @@ from hotpath import (
     _rate_limit_py,
     _rules_py,
     _tap_codec_py,
+    _tap_signals_py,
     player_state,
     player_writes,
     rate_limit,
     rules,
     tap_codec,
+    tap_signals,
 )
 from tests.fakes.other_side import pack
 
@@ -407,3 +409,52 @@ def test_a_stretch_is_closed_the_same_in_both_twins(
                 (seqs, list(told), stretch.owes_ledger(state), stretch.level, [repr(writes) for writes in closed])
             )
         assert looks[0] == looks[1]
+
+
+# ---- what batches tell of who taps
+
+BATCHES = st.lists(
+    st.tuples(
+        st.one_of(
+            st.integers(-2_000, 4_000),
+            st.integers(990, 1_010),
+            st.sampled_from((0, 49, 50, 3_000, 3_001, 60_000, 1_060_000, 14_400_000, 3_600_000, 200_000_000)),
+            st.integers(0, 10**9),
+        ),
+        st.one_of(st.integers(1, 100), st.just(50)),
+        st.integers(0, 100),
+    ),
+    max_size=40,
+)
+
+
+@st.composite
+def counters(draw: st.DrawFn) -> dict[str, int]:
+    """Any that the constructor takes, often about to be halved."""
+    return {
+        name: draw(st.one_of(st.just(low), st.just(high), st.integers(low, high)))
+        for name, (low, high) in tap_signals.COUNTER_RANGES.items()
+    }
+
+
+@given(data=st.data(), now_ms=TIME_MS, batches=BATCHES)
+def test_signals_are_counted_the_same_in_both_twins(
+    data: st.DataObject, now_ms: int, batches: list[tuple[int, int, int]]
+) -> None:
+    fields, given_counters = data.draw(players(now_ms)), data.draw(st.one_of(st.just({}), counters()))
+    twins = [
+        (signals.TapSignals(**given_counters), states.PlayerState(**fields), states.World())
+        for signals, states in ((tap_signals, player_state), (_tap_signals_py, _player_state_py))
+    ]
+    for passed_ms, claimed, refused in batches:
+        now_ms = min(max(now_ms + passed_ms, 0), rules.MAX_TIME_MS)
+        for signals, state, world in twins:
+            signals.note(claimed, now_ms, state)
+            state.apply_taps(claimed, now_ms, world)
+            signals.refuse(min(refused, claimed))
+        compiled, readable = (signals.counters() for signals, _, _ in twins)
+        assert compiled == readable
+    if not given_counters:  # what is kept can be loaded
+        signals, _, _ = twins[0]
+        values = dict(zip(tap_signals.COUNTER_NAMES, signals.counters(), strict=True))
+        assert tap_signals.TapSignals(**values).counters() == signals.counters()

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hotpath import _player_state_py, _tap_path_py, player_state, tap_path
+from hotpath import _player_state_py, _tap_path_py, _tap_signals_py, player_state, tap_path, tap_signals
 
 START_MS = 1_767_225_600_000
 FIELDS = {name: low for name, (low, _) in player_state.FIELD_RANGES.items()} | {
@@ -21,7 +21,7 @@ FIELDS = {name: low for name, (low, _) in player_state.FIELD_RANGES.items()} | {
 class Twin:
     """One player with one seat, in either twin; writes down what it is told."""
 
-    def __init__(self, states: ModuleType, path: ModuleType) -> None:
+    def __init__(self, states: ModuleType, path: ModuleType, signals: ModuleType) -> None:
         self.state = states.PlayerState(**FIELDS)
         self.cursor = states.Cursor()
         self.tally = path.Tally()
@@ -29,7 +29,8 @@ class Twin:
         self.gate = path.Gate(self.node)
         self.notices = path.Notices(0)
         self.seat = path.Seat(0, self.notices)
-        self.line = path.TapLine(self.state, self.cursor, states.World(), self.tally)
+        self.signals = signals.TapSignals()
+        self.line = path.TapLine(self.state, self.cursor, states.World(), self.tally, self.signals)
         self.told: list[Any] = []
         self.now_ms = 0
 
@@ -85,6 +86,7 @@ class Twin:
                 self.tally.accepted_total,
                 self.tally.refused_total,
                 self.tally.repeated_frames_total,
+                self.signals.counters(),
             )
         )
 
@@ -103,7 +105,10 @@ OPENING = [("gate", 1, 1), ("seat", 1, 0)]
 @settings(max_examples=300)
 @given(st.lists(STEP, min_size=1, max_size=60))
 def test_both_twins_do_the_same(steps: list[tuple[str, int, int]]) -> None:
-    compiled, readable = Twin(player_state, tap_path), Twin(_player_state_py, _tap_path_py)
+    compiled, readable = (
+        Twin(player_state, tap_path, tap_signals),
+        Twin(_player_state_py, _tap_path_py, _tap_signals_py),
+    )
     for step in [*OPENING, *steps]:
         compiled.do(step)
         readable.do(step)
@@ -111,7 +116,7 @@ def test_both_twins_do_the_same(steps: list[tuple[str, int, int]]) -> None:
 
 
 def test_a_tap_that_must_queue_is_left_alone() -> None:
-    twin = Twin(player_state, tap_path)
+    twin = Twin(player_state, tap_path, tap_signals)
     assert twin.seat.tap(1, 1, START_MS) is None, "no seat taken"
     for step in OPENING:
         twin.do(step)
@@ -127,7 +132,7 @@ def test_a_tap_that_must_queue_is_left_alone() -> None:
 
 
 def test_a_seat_that_is_busy_gets_no_notice_and_a_quiet_one_gets_one() -> None:
-    twin = Twin(player_state, tap_path)
+    twin = Twin(player_state, tap_path, tap_signals)
     for step in [*OPENING, ("tap", 1, 1), ("flush", 1, 0), ("wait", 100, 0), ("tap", 2, 1)]:
         twin.do(step)
     twin.told.clear()

@@ -31,6 +31,7 @@ class Contacts:
         self._communities = communities
         self._devices: dict[int, int] = {}
         self._said: list[tuple[int, int, str]] = []  # at, who, where
+        self._suspected: dict[int, tuple[int, int, int]] = {}  # who -> first and last time, the last score
         self._from_day = stage.calendar.days - SESSION_DAYS
 
     def visit(self, player: int, day: int, began_s: int, ended_s: int, taps: int, combo: int, earned_mpt: int) -> None:
@@ -60,11 +61,7 @@ class Contacts:
             events = stage.sheets["analytics_events"]
             events.add(f'{events.rows + 1}\t{stamp(began_s)}\tsession_started\t{player}\t{{"taps": {taps}}}')
         elif draw < _TALK + _EVENT + _SUSPECT:
-            signs = stage.sheets["security_logs"]
-            signs.add(
-                f"{signs.rows + 1}\t{stamp(ended_s)}\tsuspicion\twarning\t{player}\t{rng.randrange(100, 2_000)}"
-                '\t{"sign": "even_gaps"}'
-            )
+            self._suspect(player, ended_s)
         elif draw < _TALK + _EVENT + _SUSPECT + _NOTIFY:
             self._notify(player, ended_s)
 
@@ -81,7 +78,23 @@ class Contacts:
             stage.sheets["emotional_investments"].add(
                 f"{player}\tcharacter\t{plain(character)}\t{bond}\t{stage.calendar.texts[day]}"
             )
+        for player, (first_s, last_s, score) in sorted(self._suspected.items()):
+            stage.sheets["suspicion_cases"].add(
+                f'{player}\tcleared\t{score}\t{{"pace": {score}}}\t{stage.calendar.stamp(first_s)}'
+                f"\t{stage.calendar.stamp(last_s)}\t{stage.calendar.stamp(last_s + 60)}"
+            )
         self._befriend()
+
+    def _suspect(self, player: int, at_s: int) -> None:
+        """Somebody was over the threshold; an operator has looked, and found nothing."""
+        score = self._stage.rng.randrange(6_000, 7_000)
+        logged = self._stage.sheets["security_logs"]
+        logged.add(
+            f"{logged.rows + 1}\t{self._stage.calendar.stamp(at_s)}\tsuspicion\twarning\t{player}\t{score}"
+            f'\t{{"pace": {score}}}'
+        )
+        first_s = self._suspected.get(player, (at_s, 0, 0))[0]
+        self._suspected[player] = min(first_s, at_s), max(first_s, at_s), score
 
     def _notify(self, player: int, at_s: int) -> None:
         stage, rng = self._stage, self._stage.rng

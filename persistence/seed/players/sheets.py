@@ -46,6 +46,7 @@ COLUMNS = {
     "notification_outbox": "notification_id, state, attempts, next_try_at, done_at",
     "analytics_events": "id, at, name, player_id, properties",
     "security_logs": "id, at, event, severity, player_id, score, detail",
+    "suspicion_cases": "player_id, state, taps_score, taps_signs, opened_at, changed_at, reviewed_at",
     "communities": "id, public_id, name, description, joining, power, treasury_mpt, created_at, updated_at",
     "community_members": "community_id, player_id, role, state, contributed_taps, donated_mpt, joined_at, left_at",
     "community_upgrades": "community_id, upgrade_type_id, level, spent_mpt, bought_at",

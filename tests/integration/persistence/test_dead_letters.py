@@ -6,6 +6,7 @@ from uuid import uuid4
 import pytest
 import trio
 
+from hotpath.tap_signals import COUNTER_NAMES
 from persistence import player_store
 from persistence.dead_letters import bury, discard_letter, list_letters, retry_letter, show_letter
 from persistence.errors import Rejected, SetupFailed
@@ -16,10 +17,12 @@ from persistence.records import (
     DailyLimits,
     GrantGiven,
     GrantKind,
+    KeptSignals,
     LedgerKind,
     LedgerPosting,
     LoadedPlayer,
     PlayerWrites,
+    Suspected,
 )
 from persistence.write_behind import WriteBehind
 from tests.fakes.database_probe import ask, assert_reconciled, claimed_players, rows
@@ -27,6 +30,7 @@ from tests.fakes.flushable_player import AT_MS, FlushablePlayer
 from tests.server_process import ServerProcess
 
 LINEAGE = b"l" * 16
+KEPT = KeptSignals((0,) * len(COUNTER_NAMES), 7_000, {"pace": 7_000}, over_limit=True, kept_ms=AT_MS)
 FIX = "ALTER TABLE players DROP CONSTRAINT players_tap_level_check"
 
 
@@ -112,6 +116,8 @@ async def test_everything_that_goes_with_a_player_comes_back(database: Database)
         effects=(
             GrantGiven(receiver.player_id, "transfer:1", GrantKind.TRANSFER_RECEIVED, 6_000),
             DailyLimits(20_000, 6_000, 1, 2),
+            Suspected(7_000, {"pace": 7_000}, AT_MS),
+            KEPT,
         ),
     )
     await database.transaction(bury, uuid4(), 5, writes, RuntimeError("a bug"))
@@ -124,7 +130,23 @@ async def test_everything_that_goes_with_a_player_comes_back(database: Database)
     [loaded] = await player_store.claim_and_load(database, [public_id], node="node-1")
     assert isinstance(loaded, LoadedPlayer)
     assert [grant.key for grant in loaded.grants][-1] == "transfer:1"
+    [(public_id,)] = await rows(database, f"SELECT public_id FROM players WHERE id = {sender.player_id}")
+    [loaded] = await player_store.claim_and_load(database, [public_id], node="node-1")
+    assert isinstance(loaded, LoadedPlayer)
+    assert (loaded.signals, loaded.shadow_limited) == (KEPT, True)
     await assert_reconciled(database)
+
+
+async def test_a_letter_of_a_server_that_knew_of_no_suspicion_is_written(database: Database) -> None:
+    player = await a_letter(database)
+    await rows(
+        database,
+        "UPDATE write_dead_letters SET writes = jsonb_build_object($1::text, (writes -> $1) - 'signals' - 'suspected')",
+        str(player.player_id),
+    )
+    await rows(database, FIX)
+    await retry_letter(database, 1)
+    assert await rows(database, "SELECT taps FROM players WHERE id = $1", player.player_id) == [(2,)]
 
 
 class Answered:

@@ -11,7 +11,8 @@ import hotpath.player_writes
 import hotpath.rate_limit
 import hotpath.rules
 import hotpath.tap_codec
-from hotpath import _player_state_py, _player_writes_py, _rate_limit_py, _rules_py, _tap_codec_py
+import hotpath.tap_signals
+from hotpath import _player_state_py, _player_writes_py, _rate_limit_py, _rules_py, _tap_codec_py, _tap_signals_py
 
 NOON_MS = 1_767_268_800_000  # 2026-01-01 12:00 UTC
 
@@ -74,6 +75,17 @@ def tap_codec(request: pytest.FixtureRequest) -> ModuleType:
 def rate_limit(request: pytest.FixtureRequest) -> ModuleType:
     module: ModuleType = request.param
     return module
+
+
+@pytest.fixture(
+    scope="session",
+    params=[(_tap_signals_py, _player_state_py), (hotpath.tap_signals, hotpath.player_state)],
+    ids=["py", "c"],
+)
+def signalling(request: pytest.FixtureRequest) -> tuple[ModuleType, ModuleType]:
+    """`tap_signals` and the `player_state` that belongs to it."""
+    modules: tuple[ModuleType, ModuleType] = request.param
+    return modules
 
 
 @pytest.fixture(scope="session")

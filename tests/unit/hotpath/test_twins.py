@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hotpath.player_state import Cursor, PlayerState, World
+from hotpath.tap_signals import TapSignals
 
 PACKAGE = Path(__file__).parents[3] / "hotpath"
 ALL_MODULES = sorted(path.stem for path in PACKAGE.glob("[!_]*.py"))
@@ -104,7 +105,7 @@ def test_no_check_is_turned_off_for_the_whole_build() -> None:
 
 
 def test_a_player_is_no_work_for_the_garbage_collector() -> None:
-    objects = [Cursor(), World(), PlayerState.__new__(PlayerState)]
+    objects = [Cursor(), World(), PlayerState.__new__(PlayerState), TapSignals()]
     assert not any(gc.is_tracked(thing) or hasattr(thing, "__dict__") for thing in objects)
 
 

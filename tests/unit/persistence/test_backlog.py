@@ -12,8 +12,9 @@ from gameserver.actors.messages import Attach, Detach, Taps
 from gameserver.actors.player import PlayerActor
 from gameserver.clock import ManualClock
 from gameserver.wire.messages import Result
-from persistence.backlog import ANSWER_BYTES, EFFECT_BYTES, GRANT_BYTES, PLAYER_BYTES, POSTING_BYTES
-from persistence.records import Account, GrantGiven, GrantKind, LedgerKind, LedgerPosting
+from hotpath.tap_signals import COUNTER_NAMES
+from persistence.backlog import ANSWER_BYTES, EFFECT_BYTES, GRANT_BYTES, PLAYER_BYTES, POSTING_BYTES, SIGNALS_BYTES
+from persistence.records import Account, GrantGiven, GrantKind, KeptSignals, LedgerKind, LedgerPosting
 from tests.fakes.player_database import PlayerDatabase
 from tests.fakes.recording_origin import RecordingOrigin
 
@@ -48,9 +49,19 @@ def given(number: int) -> GrantGiven:
     return GrantGiven(LARGE + number, f"transfer:{number}:{'a' * 32}", GrantKind.TRANSFER_RECEIVED, LARGE + number)
 
 
+def signals(number: int) -> KeptSignals:
+    counters = tuple(LARGE + number + each for each in range(len(COUNTER_NAMES)))
+    return KeptSignals(counters, 1_000 + number, {"pace": 1_000 + number}, over_limit=False, kept_ms=LARGE + number)
+
+
 @pytest.mark.parametrize(
     ("make", "each_bytes"),
-    [(posting, POSTING_BYTES), (given, EFFECT_BYTES), (lambda number: LARGE + number, GRANT_BYTES)],
+    [
+        (posting, POSTING_BYTES),
+        (given, EFFECT_BYTES),
+        (signals, SIGNALS_BYTES),
+        (lambda number: LARGE + number, GRANT_BYTES),
+    ],
 )
 def test_ledger_entries_and_grants(make: Callable[[int], object], each_bytes: int) -> None:
     with weighed(each_bytes) as held:

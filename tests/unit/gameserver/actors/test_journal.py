@@ -8,6 +8,8 @@ from gameserver.actors.journal import POST_EVERY_MS, Journal
 from gameserver.actors.lineage import Lineage
 from gameserver.actors.messages import Turn
 from gameserver.actors.player import PlayerActor
+from gameserver.actors.suspicion import Suspicion
+from gameserver.actors.tally import SuspicionTally
 from gameserver.clock import ManualClock
 from hotpath.player_state import PlayerState, World
 from persistence.backlog import ANSWER_BYTES, EFFECT_BYTES, GRANT_BYTES, POSTING_BYTES, Backlog
@@ -30,6 +32,10 @@ def new_state() -> PlayerState:
     return PlayerState(**{name: getattr(columns, name) for name in columns.__slots__}, generation=1)
 
 
+def new_journal(player: LoadedPlayer, state: PlayerState, backlog: Backlog | None = None) -> Journal:
+    return Journal(player, state, Suspicion(player, SuspicionTally(), NOW_MS), NOW_MS, backlog or Backlog())
+
+
 def attached(journal: Journal, key: bytes, applied_seq: int = 0) -> Lineage:
     lineage = Lineage(applied_seq)
     lineage.origin = RecordingOrigin(key)
@@ -44,7 +50,7 @@ def taken(journal: Journal, state: PlayerState) -> dict[bytes, int] | None:
 
 def test_only_what_moved_since_the_last_take_is_taken() -> None:
     state = new_state()
-    journal = Journal(loaded(1), state, NOW_MS, Backlog())
+    journal = new_journal(loaded(1), state)
     still, moving = attached(journal, b"s" * 16, 7), attached(journal, b"m" * 16)
     assert taken(journal, state) is None
     moving.cursor.advance(1)
@@ -58,7 +64,7 @@ def test_only_what_moved_since_the_last_take_is_taken() -> None:
 
 def test_what_moved_before_its_socket_went_is_taken_and_then_forgotten() -> None:
     state = new_state()
-    journal = Journal(loaded(1), state, NOW_MS, Backlog())
+    journal = new_journal(loaded(1), state)
     gone = attached(journal, b"g" * 16)
     gone.cursor.advance(5)
     gone.origin = None
@@ -73,7 +79,7 @@ def test_what_moved_before_its_socket_went_is_taken_and_then_forgotten() -> None
 
 def test_what_a_turn_that_raised_gave_is_forgotten_whatever_was_used_up_before_it() -> None:
     state = new_state()
-    journal = Journal(loaded(1), state, NOW_MS, Backlog())
+    journal = new_journal(loaded(1), state)
     journal.use(journal.limits_of(NOW_MS), doubles=1)
     before = journal.mark()
     journal.give(GrantGiven(2, "transfer:1", GrantKind.TRANSFER_RECEIVED, 5_000))
@@ -88,7 +94,7 @@ def test_what_a_turn_that_raised_gave_is_forgotten_whatever_was_used_up_before_i
 
 def test_only_the_last_of_the_limits_that_were_used_up_is_written() -> None:
     state = new_state()
-    journal = Journal(loaded(1), state, NOW_MS, Backlog())
+    journal = new_journal(loaded(1), state)
     for doubles in (1, 2):
         journal.use(journal.limits_of(NOW_MS), doubles=doubles)
     writes = journal.take(state, ManualClock(), False)
@@ -98,7 +104,7 @@ def test_only_the_last_of_the_limits_that_were_used_up_is_written() -> None:
 
 def test_a_take_that_breaks_takes_nothing() -> None:
     state = new_state()
-    journal = Journal(loaded(1), state, NOW_MS, Backlog())
+    journal = new_journal(loaded(1), state)
     lineage = attached(journal, b"m" * 16)
     broken = attached(journal, b"b" * 16)
     lineage.cursor.advance(5)
@@ -113,7 +119,7 @@ def test_players_that_were_loaded_together_post_their_income_at_different_times(
     due_ms = set()
     for player_id in range(1, 61):
         state = new_state()
-        journal = Journal(loaded(player_id), state, NOW_MS, Backlog())
+        journal = new_journal(loaded(player_id), state)
         clock = ManualClock()
         while True:
             clock.advance(1_000)
