@@ -36,6 +36,7 @@ from gameserver.edge.upgrade import PATH
 from gameserver.errors import OperatorError, first_of
 from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
 from gameserver.garbage import Garbage
+from gameserver.identity.account_services import account_services
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.barred import Barred
 from gameserver.identity.last_seen import LastSeen
@@ -340,6 +341,12 @@ class Node:
         self._write_behind.mark_dirty(player)
         await self._write_behind.flush_now(player)
 
+    def _renamed(self, player: UUID, display_name: str) -> None:
+        """A player is called this from now on; other nodes know it when they load the player again."""
+        actor = self._players.active(player)
+        if actor is not None:
+            actor.display_name = display_name
+
     async def _keep_emission(self, task_status: trio.TaskStatus[None]) -> None:
         async def fix_hour(hour: int, emission_bp: Callable[[int], int]) -> int:
             return (await economy_store.fix_hour(self._database, hour, emission_bp=emission_bp)).emission_bp
@@ -357,6 +364,9 @@ class Node:
         services = Services(
             accounts=self._accounts,
             sessions=Sessions(self._sessions, self._clock, self._address_hash),
+            account=account_services(
+                self._database, self._accounts, self._clock, self._address_hash, renamed=self._renamed
+            ),
             metrics=self._metrics,
             socket_url=self.socket_url,
             is_dev=self._settings.is_dev,

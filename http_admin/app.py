@@ -13,10 +13,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Scope
 
 from gameserver import __version__
+from gameserver.identity.account_services import AccountServices
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.sessions import Sessions
 from gameserver.metrics import Metrics
 from http_admin import problems
+from http_admin.account import account_routes
 from http_admin.auth import auth_routes
 from http_admin.guards import Guards
 from http_admin.health import health_routes
@@ -32,6 +34,7 @@ class Services:
     Args:
         accounts: logins.
         sessions: what players do with theirs.
+        account: what players do with their own account.
         metrics: what is measured.
         socket_url: where players' sockets go, given the host name the browser asked for.
         is_dev: whether the dev login exists.
@@ -41,6 +44,7 @@ class Services:
 
     accounts: Accounts
     sessions: Sessions
+    account: AccountServices
     metrics: Metrics
     socket_url: Callable[[str], str]
     is_dev: bool
@@ -67,6 +71,7 @@ def create_app(services: Services) -> ASGIApp:
     )
     problems.install(app)
     app.include_router(auth_routes(services.accounts, is_dev=services.is_dev))
+    app.include_router(account_routes(services.accounts, services.account))
     app.include_router(session_routes(services.accounts, services.sessions))
     app.include_router(health_routes(services.metrics, ready=services.ready, degraded=services.degraded))
 

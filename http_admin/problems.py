@@ -11,10 +11,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 from starlette.types import Scope
 
-from gameserver.errors import ErrorCode, WireError
+from gameserver.errors import ErrorCode, Unauthenticated, WireError
 from gameserver.logs import get_logger
 from gameserver.refusals import refusal
-from persistence.errors import DatabaseUnavailable, Rejected
+from persistence.errors import DatabaseUnavailable, LoginEnded, Rejected
 
 MEDIA_TYPE: Final = "application/problem+json"
 
@@ -79,6 +79,10 @@ def install(app: FastAPI) -> None:
         del error
         return problem(HTTPStatus.SERVICE_UNAVAILABLE, "The database is away; try again.", {"retry-after": "1"})
 
+    async def on_login_ended(request: Request, error: Exception) -> JSONResponse:
+        del error
+        return await on_wire_error(request, Unauthenticated("this login has ended: log in again"))
+
     async def on_rejected(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Rejected)
         log.warning("the database refused a request", method=request.method, path=request.url.path, exc_info=error)
@@ -113,6 +117,7 @@ def install(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the description
     app.add_exception_handler(WireError, on_wire_error)
     app.add_exception_handler(DatabaseUnavailable, on_database_away)
+    app.add_exception_handler(LoginEnded, on_login_ended)
     app.add_exception_handler(Rejected, on_rejected)
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)

@@ -29,6 +29,11 @@ _ISSUE = """
 """
 
 
+def hash_of_code(code: str) -> bytes:
+    """What is kept of a code that was drawn at random."""
+    return hashlib.sha256(code.encode()).digest()
+
+
 async def erase_account(database: Database, player: UUID, *, now_ms: int, actor: str) -> None:
     """Erase everything personal of a player, for good; what the ledger needs stays without a name.
 
@@ -89,7 +94,7 @@ async def issue_recovery_code(database: Database, player: UUID, *, days: int, no
     """
     code = secrets.token_urlsafe(CODE_BYTES)
     now = _time(now_ms)
-    if not await _ask(database, _ISSUE, player, _hash(code), now, now + timedelta(days=days), actor):
+    if not await _ask(database, _ISSUE, player, hash_of_code(code), now, now + timedelta(days=days), actor):
         raise _unknown(player)
     return code
 
@@ -112,10 +117,9 @@ async def redeem_recovery_code(database: Database, code: str, telegram_id: int, 
             latter case the code stays good.
         DatabaseUnavailable: nothing was done; try again.
     """
+    redeem = "SELECT redeem_recovery_code($1, $2, $3, $4)"
     try:
-        account: UUID | None = await _ask(
-            database, "SELECT redeem_recovery_code($1, $2, $3, $4)", _hash(code), telegram_id, _time(now_ms), actor
-        )
+        account: UUID | None = await _ask(database, redeem, hash_of_code(code), telegram_id, _time(now_ms), actor)
     except Duplicate as error:
         raise _taken(telegram_id) from error
     if account is None:
@@ -188,10 +192,6 @@ async def _ask(database: Database, sql: str, *args: object) -> Any:
         return await connection.fetchval(sql, *args)
 
     return await database.transaction(ask)
-
-
-def _hash(code: str) -> bytes:
-    return hashlib.sha256(code.encode()).digest()
 
 
 def _time(ms: int) -> datetime:

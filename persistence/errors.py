@@ -5,6 +5,7 @@
     │   └── OutcomeUnknown    the connection died while COMMIT was on its way: try again only what may happen twice
     ├── Rejected              PostgreSQL says no to these data, and will say no again
     │   └── Duplicate         a unique key is already there
+    ├── LoginEnded            who asks was logged out, erased or moved meanwhile: not to be answered
     ├── SchemaMismatch        the schema is not the one this server was built for; says which command helps
     ├── BackupUnusable        the file is no sound backup that this server can restore
     └── SetupFailed           the operator's to put right: one sentence that says what is wrong and what to do
@@ -62,6 +63,10 @@ class Rejected(PersistenceError):
 
 class Duplicate(Rejected):
     """A unique key is already taken."""
+
+
+class LoginEnded(PersistenceError):
+    """The login that asks has ended, or its player is gone."""
 
 
 class SchemaMismatch(PersistenceError):

@@ -1,6 +1,6 @@
 """What happens at its time for everybody at once: which jobs there are, which of their periods are due, and doing them.
 
-A job is a function of the database (revisions 0005, 0010) that is called once for each of its periods, in the
+A job is a function of the database (revision 0005 and later) that is called once for each of its periods, in the
 transaction that also writes the row of `schedules` that says so. Nodes that come at once therefore do it once; what was
 missed while no node ran is made up for, period by period, oldest first. What concerns a period that is over waits until
 every live node has written past its end (architecture §4.10).
@@ -95,6 +95,8 @@ JOBS: tuple[Job, ...] = (
     Job("snapshot_leaderboards", Cadence.TEN_MINUTES, "snapshot_leaderboards({now})", over=False),
     Job("suspect_company", Cadence.DAY, "suspect_company({now})", over=False),
     Job("expire_missions", Cadence.DAY, "expire_missions({day})", over=False),
+    Job("complete_moves", Cadence.TEN_MINUTES, "complete_moves({now})", over=False),
+    Job("prune_accounts", Cadence.DAY, "prune_accounts({day})", over=False),
     Job("prune", Cadence.DAY, "prune({day})", over=False),
 )
 

@@ -21,7 +21,7 @@ SYSTEMS: Final[Sequence[System]] = (
         "Core player",
         (
             *(HUB, "generations", "player_influence", "achievements", "player_achievements", "badges"),
-            *("player_badges", "titles", "player_titles", "player_daily_limits"),
+            *("player_badges", "titles", "player_titles", "player_daily_limits", "player_settings"),
         ),
         0,
     ),
@@ -58,7 +58,7 @@ SYSTEMS: Final[Sequence[System]] = (
         "Security",
         (
             *("security_logs", "rate_limit_logs", "player_signals", "suspicion_cases", "account_recovery"),
-            "admin_audit_log",
+            *("recovery_passphrases", "account_moves", "account_throttles", "admin_audit_log"),
         ),
         3,
     ),

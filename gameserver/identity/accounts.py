@@ -115,8 +115,8 @@ class Accounts:
             BadInitData: it proves nothing.
         """
         now_ms = self._clock.now_ms()
+        user = self.prove_telegram(init_data, visitor)
         with self._noting("init_data", visitor):
-            user = self._telegram.init_data(init_data, now_ms // 1000)
             return await self._login_telegram("init_data", user, visitor, now_ms)
 
     async def login_widget(self, fields: Mapping[str, str | int], visitor: Visitor = UNKNOWN) -> Login:
@@ -193,6 +193,19 @@ class Accounts:
     async def logout(self, session_id: UUID) -> None:
         """End a login: its refresh token is good no more."""
         await self._store.end_session(session_id)
+
+    def prove_telegram(self, init_data: str, visitor: Visitor = UNKNOWN) -> TelegramLogin:
+        """Whose Telegram account an `initData` speaks for; nobody is logged in or registered by it.
+
+        Args:
+            init_data: as Telegram gave it to the page.
+            visitor: who shows it.
+
+        Raises:
+            BadInitData: it proves nothing.
+        """
+        with self._noting("init_data", visitor):
+            return self._telegram.init_data(init_data, self._clock.now_ms() // 1000)
 
     def verify(self, access_token: str, visitor: Visitor = UNKNOWN) -> AccessClaims:
         """Who shows this access token; looks nothing up but who is barred.

@@ -10,6 +10,7 @@ import httpx
 from starlette.types import ASGIApp
 
 from gameserver.clock import ManualClock
+from gameserver.identity.account_services import account_services
 from gameserver.identity.barred import Barred
 from gameserver.identity.security_log import AddressHash
 from gameserver.identity.sessions import Sessions
@@ -19,6 +20,7 @@ from gameserver.metrics import Metrics
 from http_admin.app import Services, create_app
 from persistence.account_store import AccountRow
 from persistence.session_store import NewSession
+from tests.fakes.away_database import AwayDatabase
 from tests.fakes.front_desk import front_desk
 from tests.fakes.loopback_game import KEY
 from tests.fakes.memory_accounts import MemoryAccounts
@@ -57,6 +59,7 @@ class Site:
     degraded: bool = False
     sessions: MemorySessions = field(default_factory=MemorySessions)
     noted: NotedEvents = field(default_factory=NotedEvents)
+    database: AwayDatabase = field(default_factory=AwayDatabase)
     issuer: TokenIssuer = field(default_factory=lambda: TokenIssuer({"test": KEY}))
 
     def __post_init__(self) -> None:
@@ -76,6 +79,11 @@ class Site:
             Services(
                 accounts=accounts,
                 sessions=Sessions(self.sessions, self.clock, AddressHash(b"a secret of tests")),
+                account=account_services(
+                    *(self.database, accounts, self.clock, AddressHash(b"a secret of tests")),
+                    renamed=lambda _player, _name: None,
+                    bcrypt_cost=4,
+                ),
                 metrics=self.metrics,
                 socket_url=lambda host: f"wss://{host}/ws",
                 is_dev=self.dev,

@@ -210,3 +210,23 @@ async def test_a_snapshot_shows_a_thousand_and_a_closed_period_everybody(databas
     assert await rows(database, "SELECT count(*) FROM current_standings WHERE period = 'day' AND board = 'taps'") == [
         (0,)
     ]
+
+
+@pytest.mark.parametrize("audience", ["friends", "nobody"])
+async def test_boards_are_for_everyone_so_only_who_shows_the_rank_to_everyone_is_on_them(
+    database: Database, audience: str
+) -> None:
+    await script(
+        database,
+        f"INSERT INTO player_settings (player_id, rank_audience) VALUES (2, '{audience}'), (3, 'everyone');"
+        " UPDATE players SET taps = id, xp = id, streak_days = id;"
+        " INSERT INTO player_influence SELECT id, 0, 0, id, id, now() FROM players",
+    )
+    await rows(database, f"SELECT snapshot_leaderboards({AT})")
+    assert [player for _, player, _, _ in await ranks(database, "taps", "day", "2026-01-07")] == [5, 3, 4, 1]
+    for board in ("taps", "xp", "streak", "influence", "supporters"):
+        assert [player for _, player, _, _ in await ranks(database, board, "all", "1970-01-01")] == [6, 5, 4, 3, 1]
+    assert await reconciliation(database) == []
+    await script(database, "UPDATE player_settings SET rank_audience = 'everyone'")
+    await rows(database, f"SELECT snapshot_leaderboards({AT})")
+    assert (await ranks(database, "taps", "day", "2026-01-07"))[0] == (1, 2, 30, None)

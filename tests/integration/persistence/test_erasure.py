@@ -6,7 +6,7 @@ import pytest
 
 from persistence.account_store import AccountStore, LoginProof
 from persistence.flush_transaction import write_by_steps
-from persistence.postgres import Database
+from persistence.postgres import Connection, Database
 from persistence.registration import Newcomer
 from persistence.session_store import NewSession
 from tests.fakes.database_probe import claimed_players, rows
@@ -60,6 +60,10 @@ TRACES = f"""
         (1, 1, 'owner', '2026-01-01'), (2, 2, 'owner', '2026-01-01');
     INSERT INTO community_members (community_id, player_id, state, joined_at) VALUES (2, 1, 'applied', '2026-01-01');
     INSERT INTO player_influence VALUES (1, 1, 0, 50, 2, now());
+    INSERT INTO player_settings (player_id, locale, renamed_at) VALUES (1, 'de', now());
+    INSERT INTO recovery_passphrases VALUES (1, '$2b$04$' || repeat('{MARKER}x', 7) || 'xxxx', now());
+    INSERT INTO account_moves (player_id, code_hash, state, telegram_id, offered_at, expires_at, confirmed_at, due_at)
+        VALUES (1, {HASH}, 'confirmed', {TELEGRAM_ID}, '2026-01-01', '2026-01-02', '2026-01-01', '2026-01-03');
 """
 
 
@@ -106,6 +110,9 @@ async def test_nothing_personal_of_an_erased_player_is_left_in_any_column(databa
         "player_sessions.refresh_hash",
         "player_sessions.previous_hashes",
         "account_recovery.code_hash",
+        "recovery_passphrases.hash",
+        "account_moves.code_hash",
+        "account_moves.telegram_id",
         "security_logs_default.detail",
         "operation_results.answer",
         "notification_outbox.last_error",
@@ -176,6 +183,25 @@ async def test_a_community_passes_on(database: Database, members: str, heir: int
     assert await rows(database, owner) == [(heir,)]
     assert await rows(database, "SELECT closed_at, name FROM communities WHERE id = 1") == [(None, f"{MARKER}s fans")]
     assert await reconciliation(database) == []
+
+
+async def test_whoever_marks_a_player_as_erased_erases_the_choices_too(database: Database) -> None:
+    await script(database, "UPDATE communities SET closed_at = now() WHERE id = 1")
+    mark = "UPDATE players SET erased_at = now(), telegram_id = NULL WHERE id = 1"
+    left = "SELECT count(*) FROM (SELECT player_id FROM player_settings UNION ALL SELECT player_id FROM"
+    left += " recovery_passphrases UNION ALL SELECT player_id FROM account_moves) AS chosen"
+    assert await rows(database, left) == [(3,)]
+
+    async def unguarded(connection: Connection) -> None:
+        await connection.execute("ALTER TABLE players DISABLE TRIGGER players_erased_choices")
+        await connection.execute(mark)
+        assert await connection.fetchval(left) == 3
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        await database.transaction(unguarded)
+    await script(database, mark)
+    assert await rows(database, left) == [(0,)]
 
 
 async def test_erased_stays_erased(database: Database) -> None:
