@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 import trio
 
+from persistence.schedule_store import JOBS
 from tests.fakes.database_probe import ask
 from tests.fakes.game_client import GameClient, connect, hello_map
 from tests.server_process import ServerProcess
@@ -148,7 +149,7 @@ def test_a_suspicion_is_judged_while_the_player_plays(idle: ServerProcess, datab
 def test_the_calendar_runs_from_the_start_on(idle: ServerProcess, database_dsn: str) -> None:
     idle.start()
     deadline = time.monotonic() + 30
-    while ask(database_dsn, "SELECT count(DISTINCT job) FROM schedules") != [(13,)]:
+    while ask(database_dsn, "SELECT count(DISTINCT job) FROM schedules") != [(len(JOBS),)]:
         assert time.monotonic() < deadline, ask(database_dsn, "SELECT job FROM schedules")
     assert idle.stop() == 0
     assert ask(database_dsn, "SELECT count(*) FROM leaderboards WHERE period = 'day' AND frozen_at IS NOT NULL") == [
