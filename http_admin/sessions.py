@@ -1,5 +1,6 @@
 """A player's own logins and devices over HTTP."""
 
+from dataclasses import asdict
 from typing import Annotated
 from uuid import UUID
 
@@ -83,22 +84,8 @@ def session_routes(accounts: Accounts, sessions: Sessions) -> APIRouter:
     @routes.get("/sessions", responses=documented(401, 403, 503))
     async def list_sessions(claims: Claims) -> SessionList:
         """All live logins of the player who asks, the latest seen first."""
-        return SessionList(
-            sessions=[
-                LoginSession(
-                    id=row.id,
-                    name=row.name,
-                    client=row.client,
-                    device=row.device,
-                    address=row.address,
-                    created_at_ms=row.created_at_ms,
-                    last_seen_at_ms=row.last_seen_at_ms,
-                    expires_at_ms=row.expires_at_ms,
-                    current=row.id == claims.session,
-                )
-                for row in await sessions.of(claims.player)
-            ]
-        )
+        rows = await sessions.of(claims.player)
+        return SessionList(sessions=[LoginSession(**asdict(row), current=row.id == claims.session) for row in rows])
 
     @routes.patch(
         "/sessions/{session}",
@@ -125,20 +112,7 @@ def session_routes(accounts: Accounts, sessions: Sessions) -> APIRouter:
     @routes.get("/devices", responses=documented(401, 403, 503))
     async def list_devices(claims: Claims) -> DeviceList:
         """What the player has played on, the latest seen first."""
-        return DeviceList(
-            devices=[
-                Device(
-                    id=row.id,
-                    device=row.device,
-                    client=row.client,
-                    address=row.address,
-                    first_seen_at_ms=row.first_seen_at_ms,
-                    last_seen_at_ms=row.last_seen_at_ms,
-                    sessions=row.sessions,
-                )
-                for row in await sessions.devices(claims.player)
-            ]
-        )
+        return DeviceList(devices=[Device(**asdict(row)) for row in await sessions.devices(claims.player)])
 
     @routes.delete(
         "/devices/{device}", status_code=204, response_class=Response, responses=documented(401, 403, 404, 422, 503)

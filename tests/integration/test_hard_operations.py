@@ -1,9 +1,7 @@
 """Operations that are answered once they are committed, on real servers: killed, repeated, and between two nodes."""
 
-import secrets
 import signal
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -11,6 +9,7 @@ import pytest
 from tests.fakes.database_probe import ask
 from tests.fakes.game_client import ACTION, DURABLE, ERROR, EVENT, RESULT, TAPPED, GameClient, connect
 from tests.fakes.server_http import log_in
+from tests.fakes.two_nodes import two_nodes
 from tests.integration.test_node_process import with_deadline
 from tests.server_process import ServerProcess
 
@@ -21,13 +20,8 @@ RICH_MPT = 50_000_000
 @pytest.fixture
 def nodes(database_dsn: str) -> Iterator[tuple[ServerProcess, ServerProcess]]:
     """Two nodes on one database; only the first is started."""
-    with ExitStack() as stack:
-        keys = f"test:{secrets.token_hex(32)}"  # so that a token of one is good at the other
-        first, second = (ServerProcess(database_url=database_dsn, jwt_keys=keys) for _ in range(2))
-        for node in (first, second):
-            stack.callback(node.__exit__, None, None, None)
-        first.start()
-        yield first, second
+    with two_nodes(database_dsn) as nodes:
+        yield nodes
 
 
 def enrich(dsn: str, name: str) -> str:

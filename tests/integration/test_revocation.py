@@ -1,11 +1,9 @@
 """Logins that are ended and players who are banned lose their sockets at once, on whichever node they are."""
 
 import json
-import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -14,6 +12,7 @@ import trio
 from tests.fakes.database_probe import ask
 from tests.fakes.game_client import HELLO, GameClient, connect, hello_map
 from tests.fakes.server_http import log_in
+from tests.fakes.two_nodes import two_nodes
 from tests.integration.test_node_process import with_deadline
 from tests.server_process import ServerProcess
 
@@ -21,13 +20,9 @@ from tests.server_process import ServerProcess
 @pytest.fixture
 def nodes(database_dsn: str) -> Iterator[tuple[ServerProcess, ServerProcess]]:
     """Two running nodes on one database."""
-    with ExitStack() as stack:
-        keys = f"test:{secrets.token_hex(32)}"  # so that a token of one is good at the other
-        first, second = (ServerProcess(database_url=database_dsn, jwt_keys=keys) for _ in range(2))
-        for node in (first, second):
-            stack.callback(node.__exit__, None, None, None)
-            node.start()
-        yield first, second
+    with two_nodes(database_dsn) as nodes:
+        nodes[1].start()
+        yield nodes
 
 
 def call(server: ServerProcess, method: str, path: str, token: str, body: Any = None) -> tuple[int, Any]:
