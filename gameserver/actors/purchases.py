@@ -5,11 +5,41 @@ from typing import TYPE_CHECKING
 from gameserver.actors.messages import Turn
 from gameserver.errors import Conflict, Insufficient
 from gameserver.game.shop import COLUMN_OF, DOUBLE_MS, FREE_BOOSTS_PER_DAY, Boost, Upgrade, top_level, upgrade_price_mpt
-from gameserver.wire.catalogue import BoostChoice, BoostUsed, Bought, UpgradeChoice
-from persistence.records import Account, LedgerKind
+from gameserver.wire.catalogue import (
+    BoostChoice,
+    BoostOffer,
+    BoostUsed,
+    Bought,
+    NoArgs,
+    ShopOffers,
+    UpgradeChoice,
+    UpgradeOffer,
+)
+from hotpath.rules import DAY_MS
+from persistence.records import Account, DailyLimits, LedgerKind
 
 if TYPE_CHECKING:
     from gameserver.actors.player import PlayerActor
+
+
+def list_offers(player: "PlayerActor", args: NoArgs, turn: Turn) -> ShopOffers:
+    """`shop.list`: what is to be had, and for how much."""
+    del args
+    used = player.journal.limits_of(turn.now_ms)
+    return ShopOffers(
+        [_offer(upgrade, getattr(player.state, COLUMN_OF[upgrade])) for upgrade in Upgrade],
+        [BoostOffer(boost, FREE_BOOSTS_PER_DAY - _used(used, boost), FREE_BOOSTS_PER_DAY) for boost in Boost],
+        (used.day + 1) * DAY_MS,
+    )
+
+
+def _offer(upgrade: Upgrade, level: int) -> UpgradeOffer:
+    top = top_level(upgrade)
+    return UpgradeOffer(upgrade, level, top, upgrade_price_mpt(upgrade, level) if level < top else 0)
+
+
+def _used(limits: DailyLimits, boost: Boost) -> int:
+    return limits.doubles if boost is Boost.DOUBLE else limits.refills
 
 
 def buy_upgrade(player: "PlayerActor", args: UpgradeChoice, turn: Turn) -> Bought:
@@ -42,7 +72,7 @@ def use_boost(player: "PlayerActor", args: BoostChoice, turn: Turn) -> BoostUsed
     """
     boost = Boost(args.kind)
     used = player.journal.limits_of(turn.now_ms)
-    count = used.doubles if boost is Boost.DOUBLE else used.refills
+    count = _used(used, boost)
     if count >= FREE_BOOSTS_PER_DAY:
         raise Conflict(f"all {FREE_BOOSTS_PER_DAY} free boosts of this kind are used today")
     before = player.snapshot(turn.now_ms)

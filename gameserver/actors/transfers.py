@@ -1,4 +1,4 @@
-"""Tokens to another player, as a turn of the sender.
+"""Tokens to another player, as turns of the sender.
 
 The sender is debited, the amount goes to escrow and a row of `player_grants` to the receiver, in one transaction. The
 receiver's actor takes it from there, wherever it is: on this node, on another one, or loaded next week.
@@ -10,8 +10,9 @@ from uuid import UUID
 from gameserver.actors.habitat import Directory
 from gameserver.actors.messages import Turn
 from gameserver.errors import Conflict, Forbidden, Insufficient, InvalidArgument, NotFound
-from gameserver.game.transfers import MAX_PER_DAY_MPT, MIN_AGE_MS, MIN_LEVEL, fee_mpt
-from gameserver.wire.catalogue import Sent, TransferOrder
+from gameserver.game.transfers import FEE_BP, MAX_PER_DAY_MPT, MIN_AGE_MS, MIN_LEVEL, fee_mpt
+from gameserver.wire.catalogue import MIN_TRANSFER_MPT, NoArgs, Sent, TransferOrder, TransferTerms
+from hotpath.rules import DAY_MS
 from persistence.records import Account, GrantGiven, GrantKind, LedgerKind
 
 if TYPE_CHECKING:
@@ -25,6 +26,20 @@ async def find_receiver(directory: Directory, args: TransferOrder) -> int | None
     except ValueError:
         return None
     return await directory.find_player(public_id)
+
+
+def tell_terms(player: "PlayerActor", args: NoArgs, turn: Turn) -> TransferTerms:
+    """`transfer.terms`: what `send_transfer` will ask for."""
+    del args
+    used = player.journal.limits_of(turn.now_ms)
+    return TransferTerms(
+        fee_bp=FEE_BP,
+        min_mpt=MIN_TRANSFER_MPT,
+        left_today_mpt=MAX_PER_DAY_MPT - used.sent_mpt,
+        resets_ms=(used.day + 1) * DAY_MS,
+        min_level=MIN_LEVEL,
+        from_ms=player.created_ms + MIN_AGE_MS,
+    )
 
 
 def send_transfer(player: "PlayerActor", args: TransferOrder, turn: Turn) -> Sent:

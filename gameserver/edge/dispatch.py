@@ -7,8 +7,8 @@ wait.
 
 from gameserver.actors.messages import Handler, Lookup, Turn
 from gameserver.actors.player import PlayerActor
-from gameserver.actors.purchases import buy_upgrade, use_boost
-from gameserver.actors.transfers import find_receiver, send_transfer
+from gameserver.actors.purchases import buy_upgrade, list_offers, use_boost
+from gameserver.actors.transfers import find_receiver, send_transfer, tell_terms
 from gameserver.wire.catalogue import NoArgs, Nothing, Profile
 from gameserver.wire.messages import State
 
@@ -35,8 +35,10 @@ HANDLERS: dict[str, Handler] = {
     "noop": noop,
     "state.get": state_get,
     "profile.get": profile_get,
+    "shop.list": list_offers,
     "upgrade.buy": buy_upgrade,
     "boost.use": use_boost,
+    "transfer.terms": tell_terms,
     "transfer.send": send_transfer,
 }
 

@@ -91,6 +91,31 @@ class BoostUsed(Struct, frozen=True):
     state: ChangedState
 
 
+class UpgradeOffer(Struct, frozen=True):
+    """What the next level of something costs."""
+
+    kind: Annotated[str, Meta(description="what is raised, as `upgrade.buy` takes it")]
+    level: Annotated[Whole, Meta(description="its level now")]
+    top_level: Annotated[Whole, Meta(description="its highest level")]
+    price_mpt: Annotated[Whole, Meta(description="what the next level costs in mPT; 0 at the highest")]
+
+
+class BoostOffer(Struct, frozen=True):
+    """How often a boost is left."""
+
+    kind: Annotated[str, Meta(description="which one, as `boost.use` takes it")]
+    left_today: Annotated[Whole, Meta(description="free ones that are left until `resets_ms`")]
+    free_per_day: Annotated[Whole, Meta(description="free ones of a whole day")]
+
+
+class ShopOffers(Struct, frozen=True):
+    """What there is to be had."""
+
+    upgrades: Annotated[list[UpgradeOffer], Meta(description="every upgrade")]
+    boosts: Annotated[list[BoostOffer], Meta(description="every boost")]
+    resets_ms: Annotated[Whole, Meta(description="when the day's boosts begin anew, Unix milliseconds")]
+
+
 class TransferOrder(Struct, frozen=True):
     """How much to whom."""
 
@@ -107,6 +132,17 @@ class Sent(Struct, frozen=True):
     amount_mpt: Annotated[Whole, Meta(description="what the receiver gets")]
     fee_mpt: Annotated[Whole, Meta(description="what it cost on top")]
     state: ChangedState
+
+
+class TransferTerms(Struct, frozen=True):
+    """What sending tokens takes."""
+
+    fee_bp: Annotated[Whole, Meta(description="fee on top of the amount, basis points, rounded up to the next mPT")]
+    min_mpt: Annotated[Whole, Meta(description="least amount of a transfer")]
+    left_today_mpt: Annotated[Whole, Meta(description="what may still be sent until `resets_ms`, fees not counted")]
+    resets_ms: Annotated[Whole, Meta(description="when the day's limit begins anew, Unix milliseconds")]
+    min_level: Annotated[Whole, Meta(description="level from which a player may send")]
+    from_ms: Annotated[Whole, Meta(description="when the account is old enough, Unix milliseconds")]
 
 
 class GrantReceived(Struct, frozen=True):
@@ -167,6 +203,14 @@ _ACTIONS = (
     ),
     ActionSpec("state.get", NoArgs, State, Durability.SOFT, ActionKind.READ, "The player's state, as in WELCOME."),
     ActionSpec(
+        "shop.list",
+        NoArgs,
+        ShopOffers,
+        Durability.SOFT,
+        ActionKind.READ,
+        "What the next level of each upgrade costs, and which free boosts are left.",
+    ),
+    ActionSpec(
         "upgrade.buy",
         UpgradeChoice,
         Bought,
@@ -183,6 +227,14 @@ _ACTIONS = (
         ActionKind.WRITE,
         "Uses one of the day's free boosts, three of each kind.",
         {"kind": "double"},
+    ),
+    ActionSpec(
+        "transfer.terms",
+        NoArgs,
+        TransferTerms,
+        Durability.SOFT,
+        ActionKind.READ,
+        "What sending tokens costs and takes, and how much may still be sent.",
     ),
     ActionSpec(
         "transfer.send",

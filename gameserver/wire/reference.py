@@ -40,6 +40,17 @@ _FRAMES: Final[Mapping[ops.Op, type[msgspec.Struct]]] = MappingProxyType(
     }
 )
 
+#: Maps that have a table of their own.
+_NAMED: Final[Mapping[type[msgspec.Struct], str]] = MappingProxyType(
+    {
+        messages.State: "State",
+        catalogue.ShopOffers: "ShopOffers",
+        catalogue.UpgradeOffer: "UpgradeOffer",
+        catalogue.BoostOffer: "BoostOffer",
+        catalogue.TransferTerms: "TransferTerms",
+    }
+)
+
 
 def render(text: str) -> str:
     """`text` with every generated block as the code has it now.
@@ -129,10 +140,9 @@ def _events() -> str:
 
 
 def _map(struct: type[msgspec.Struct]) -> str:
-    """A map in one cell."""
-    if struct is messages.State:
-        return "State"
-    return f"`{{{', '.join(struct.__struct_encode_fields__)}}}`"
+    """A map in one cell; what has a table of its own is told by its name."""
+    named = _NAMED.get(struct)
+    return named or f"`{{{', '.join(struct.__struct_encode_fields__)}}}`"
 
 
 def _fields(struct: type[msgspec.Struct]) -> str:
@@ -159,6 +169,8 @@ def _type(kind: types.Type, *, required: bool = True) -> tuple[str, str]:
             name = f"{longest} bytes"
         case types.BoolType():
             name = "boolean"
+        case types.ListType(item_type=types.StructType(cls=struct)):
+            name = f"list of {_NAMED[struct]}"
         case types.UnionType(types=members):
             name = " or ".join(_type(member)[0] for member in members if not isinstance(member, types.NoneType))
         case _:
@@ -203,6 +215,10 @@ BLOCKS: Final[Mapping[str, Callable[[], str]]] = MappingProxyType(
         "channel": lambda: _fields(messages.ChannelState),
         "limits": lambda: _fields(messages.Limits),
         "state": lambda: _fields(messages.State),
+        "shop-offers": lambda: _fields(catalogue.ShopOffers),
+        "upgrade-offer": lambda: _fields(catalogue.UpgradeOffer),
+        "boost-offer": lambda: _fields(catalogue.BoostOffer),
+        "transfer-terms": lambda: _fields(catalogue.TransferTerms),
     }
 )
 

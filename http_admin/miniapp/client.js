@@ -164,6 +164,12 @@ export class GameClient extends EventTarget {
     return this.#queue.operations.length;
   }
 
+  /** @returns {{seq: number, name: string, args: object}[]} actions without an answer, in order; also those of before a reload */
+  get pendingActions() {
+    const waiting = this.#queue.operations.filter(({ kind, answered }) => kind === "action" && !answered);
+    return waiting.map(({ seq, name, args }) => ({ seq, name, args }));
+  }
+
   /** @returns {number} the server's clock now, in ms since 1970 */
   serverNow() {
     return this.#options.now() + this.#connection.clock.offsetMs;
@@ -221,7 +227,7 @@ export class GameClient extends EventTarget {
 
   #checkAction(name, args) {
     if (this.#queue.full) throw new GameError(0, "queue_full", "the numbers of this lineage are used up; wait until the queue is empty");
-    const waiting = this.#queue.operations.filter(({ kind, answered }) => kind === "action" && !answered).length;
+    const waiting = this.pendingActions.length;
     if (waiting >= MAX_UNANSWERED_ACTIONS) throw new GameError(0, "queue_full", `${waiting} actions wait for their answers already`);
     const bytes = encode([Op.ACTION, this.#queue.nextSeq, name, args]).length;
     if (bytes > this.limits.frame_bytes) throw new GameError(0, "too_large", `the action needs ${bytes} bytes, a frame holds ${this.limits.frame_bytes}`);
@@ -335,7 +341,8 @@ export class GameClient extends EventTarget {
 
   #resulted([seq, result, durableSeq], nowMs) {
     const operation = this.#queue.markAnswered(seq);
-    if (result?.state) this.#prediction.resulted(seq, result, nowMs);
+    const told = operation?.name === "state.get" && result?.repeat !== true ? { state: result } : result;
+    if (told?.state) this.#prediction.resulted(seq, told, nowMs);
     if (operation !== null) {
       this.#settle(operation, null, result);
       this.#emit("result", { seq, name: operation.name, args: operation.args, result });

@@ -4,8 +4,14 @@ import { Account, LoginFailed } from "./account.js";
 import { GameClient } from "./client.js";
 import { levelSpan, comboBonusBp, estimateTaps } from "./client/prediction.js";
 import { fullJitterMs } from "./client/reconnect.js";
+import { DoubleClock } from "./double.js";
+import { notify, setText } from "./panel.js";
 import { recallName, rememberName } from "./remembered_name.js";
+import { Shop } from "./shop.js";
 import { announceReady, initData, knock, themeParams } from "./telegram.js";
+import { splitTokens } from "./tokens.js";
+import { Transfer } from "./transfer.js";
+import { grantText } from "./words.js";
 
 const REFRESH_MS = 250;
 
@@ -21,25 +27,15 @@ const STOP_WORDS = {
 };
 
 let client = null;
+let parts = []; // of the page, each drawn from the view
 let shownLevel = null;
 
 // ---- numbers on the screen -------------------------------------------------------------------------------------------------------
-
-/** Sets text only when it changed, so that a screen reader and the layout are left in peace. */
-function setText(node, text) {
-  if (node.textContent !== text) node.textContent = text;
-}
 
 function setBar(bar, share) {
   const percent = Math.max(0, Math.min(100, share * 100));
   bar.firstElementChild.style.transform = `translateX(${percent - 100}%)`;
   bar.setAttribute("aria-valuenow", String(Math.round(percent)));
-}
-
-/** @param {number} mpt thousandths of a power token @returns {[string, string]} whole part and up to three decimals */
-function splitTokens(mpt) {
-  const decimals = String(mpt % 1_000).padStart(3, "0").replace(/0+$/, "");
-  return [whole.format(Math.floor(mpt / 1_000)), decimals && `.${decimals}`];
 }
 
 function showTokens(mpt) {
@@ -82,6 +78,7 @@ function show() {
   setText(element.hint, tired ? "Out of energy – rest a moment" : "Tap to raise your power");
   if (shownLevel !== null && view.level > shownLevel) celebrate(view);
   shownLevel = view.level;
+  for (const part of parts) part.draw(view);
 }
 
 function celebrate({ level, rank }) {
@@ -200,6 +197,12 @@ async function play(way) {
   client = new GameClient({ socketUrl: url, account: account.player, credentials: (need) => account.credentials(need) });
   client.addEventListener("state", ({ detail }) => showState(detail));
   client.addEventListener("change", show);
+  client.addEventListener("event", ({ detail }) => detail.name === "grant.received" && notify(grantText(detail.data)));
+  parts = [
+    new DoubleClock(client, element.double),
+    new Shop(client, element.shop, element["open-shop"]),
+    new Transfer(client, element.transfer, element["open-transfer"]),
+  ];
   client.addEventListener("problem", ({ detail }) => console.warn(`${detail.where}: ${detail.message}`));
   setInterval(show, REFRESH_MS);
   client.start();

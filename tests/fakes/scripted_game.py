@@ -88,6 +88,9 @@ class ScriptedGame:
         self.refuse_hello: list[int] = []
         self.error_for: dict[int, list[tuple[int, str, int]]] = {}
         self.accept_at_most = 100
+        #: What actions are answered with, by name.
+        self.result_of: dict[str, dict[str, Any]] = {}
+        self.granted_mpt = 0
         self.combo = 0
         self.http_down = False
         self.dev_login = True
@@ -253,9 +256,10 @@ class ScriptedGame:
         level = 1 + isqrt(self.xp // 100)
         rewards = sum(step * LEVEL_REWARD_MPT for step in range(2, level + 1))
         return {
-            "tokens": self.xp * 1000 + rewards, "xp": self.xp, "level": level, "rank": "Novice",
+            "tokens": self.xp * 1000 + rewards + self.granted_mpt, "xp": self.xp, "level": level, "rank": "Novice",
             "energy": max(0, self.energy - self.xp), "energy_cap": 1000, "energy_regen_mps": 1000, "combo": self.combo,
-            "generation": 1, "tap_level": 1, "multiplier_bp": 10_000, "streak": 0,
+            "generation": 1, "tap_level": 1, "multiplier_bp": 10_000, "streak": 0, "energy_cap_level": 1,
+            "energy_regen_level": 1, "offline_level": 0, "double_until_ms": 0,
         }  # fmt: skip
 
     def _error(self, session: Session, seq: int) -> list[Any] | None:
@@ -294,7 +298,7 @@ class ScriptedGame:
     def _acted(self, session: Session, seq: int, name: str, args: dict[str, Any]) -> list[Any]:
         lineage = self.lineages[session.lineage]
         if seq > lineage.applied_seq:
-            lineage.results[seq] = {"did": name, "args": args}
+            lineage.results[seq] = self.result_of.get(name, {"did": name, "args": args})
             self._consume(lineage, seq)
         return [RESULT, seq, lineage.results.get(seq, {"repeat": True, "state": self._state()}), lineage.durable_seq]
 

@@ -14,6 +14,51 @@ def player() -> LonePlayer:
     return rich_player()
 
 
+def test_the_list_tells_what_the_next_purchase_will_cost(player: LonePlayer) -> None:
+    origin = player.attach()
+    player.act(origin, 1, "shop.list")
+    [(_, _, offers, _)] = results(origin)
+    assert offers["upgrades"] == [
+        {"kind": "tap_level", "level": 1, "top_level": 20, "price_mpt": 1_000_000},
+        {"kind": "energy_cap", "level": 1, "top_level": 20, "price_mpt": 1_000_000},
+        {"kind": "energy_regen", "level": 1, "top_level": 20, "price_mpt": 2_000_000},
+        {"kind": "offline", "level": 0, "top_level": 9, "price_mpt": 5_000_000},
+    ]
+    for seq, offer in enumerate(offers["upgrades"], 2):
+        player.act(origin, seq, "upgrade.buy", kind=offer["kind"])
+    player.database.flush()
+    bought = [told[2] for told in results(origin)]
+    assert [(told["price_mpt"], told["level"]) for told in bought] == [
+        (offer["price_mpt"], offer["level"] + 1) for offer in offers["upgrades"]
+    ]
+
+
+def test_the_list_tells_the_boosts_of_the_day_and_when_it_ends(player: LonePlayer) -> None:
+    origin = player.attach()
+    player.act(origin, 1, "boost.use", kind="double")
+    player.act(origin, 2, "boost.use", kind="full_energy")
+    player.act(origin, 3, "boost.use", kind="double")
+    player.act(origin, 4, "shop.list")
+    player.database.flush()
+    (offers,) = (told[2] for told in results(origin) if told[1] == 4)
+    assert offers["boosts"] == [
+        {"kind": "double", "left_today": 1, "free_per_day": 3},
+        {"kind": "full_energy", "left_today": 2, "free_per_day": 3},
+    ]
+    player.clock.advance(offers["resets_ms"] - player.clock.now_ms())
+    player.act(origin, 5, "shop.list")
+    [(_, _, offers, _)] = results(origin)
+    assert [boost["left_today"] for boost in offers["boosts"]] == [3, 3]
+
+
+def test_at_the_highest_level_there_is_no_price() -> None:
+    player = LonePlayer(offline_level=9)
+    origin = player.attach()
+    player.act(origin, 1, "shop.list")
+    [(_, _, offers, _)] = results(origin)
+    assert offers["upgrades"][3] == {"kind": "offline", "level": 9, "top_level": 9, "price_mpt": 0}
+
+
 def test_income_that_is_not_posted_yet_can_be_spent() -> None:
     player = LonePlayer(xp=level_start_xp(2) - 10)
     origin = player.attach()

@@ -106,3 +106,27 @@ def test_the_days_limit_counts_what_was_sent_before(player: LonePlayer) -> None:
     assert [told[0] for told in results(origin)] == ["result", "error", "result"]
     assert sum(grant.amount_mpt for grant in friend.grants.values()) == 10**7
     assert_sound(player)
+
+
+def test_the_terms_are_what_sending_is_held_to(player: LonePlayer) -> None:
+    origin = player.attach()
+    friend = player.database.add()
+    player.act(origin, 1, "transfer.send", to=str(friend.public_id), amount_mpt=12_345)
+    player.act(origin, 2, "transfer.terms")
+    player.database.flush()
+    (terms,) = (told[2] for told in results(origin) if told[1] == 2)
+    assert terms == {
+        "fee_bp": 500,
+        "min_mpt": 1_000,
+        "left_today_mpt": 10**7 - 12_345,
+        "resets_ms": (player.clock.now_ms() // DAY_MS + 1) * DAY_MS,
+        "min_level": 10,
+        "from_ms": player.row.created_ms + 7 * DAY_MS,
+    }
+    for seq, more in ((3, 1), (4, 0)):
+        player.act(origin, seq, "transfer.send", to=str(friend.public_id), amount_mpt=terms["left_today_mpt"] + more)
+    player.act(origin, 5, "transfer.terms")
+    player.database.flush()
+    answers = {told[1]: told for told in results(origin)}
+    assert [answers[seq][0] for seq in (3, 4)] == ["error", "result"]
+    assert answers[5][2]["left_today_mpt"] == 0
