@@ -382,6 +382,7 @@ export class GameClient extends EventTarget {
     if (offset > 0 && known !== undefined) known[1] = offset;
     if (data?.state) this.#prediction.adopt(data.state, nowMs);
     this.#emit("event", { channel, offset, name, data });
+    if (data?.state) this.#emit("change");
   }
 
   /** An answer or a watermark came: forget what is done, send what is next. */

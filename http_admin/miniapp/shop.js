@@ -76,7 +76,7 @@ export class Shop {
     const name = boostName(kind);
     const drawn = this.#offer("boost", kind, name, boostEffect(kind), "boost.use");
     const runsMs = kind === "double" ? view.double_until_ms - this.#client.serverNow() : 0;
-    const note = `${left} of ${perDay} left today${runsMs > 0 ? ` · runs\u00a0${countdownText(runsMs)}` : ""}`;
+    const note = `${left} of ${perDay} left ${runsMs > 0 ? `· runs\u00a0${countdownText(runsMs)}` : "today"}`;
     const text = "Use";
     const label = `Use ${name}`;
     if (isPending) drawn.draw({ note, text: "Using …", label: `Using … ${name}`, why: this.#whyPending(), enabled: false });

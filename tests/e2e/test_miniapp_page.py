@@ -139,7 +139,7 @@ def test_a_bad_telegram_login_says_what_to_do(page: Page, game: ScriptedGame) ->
     expect(page.locator("#state")).to_have_attribute("data-state", "stopped")
 
 
-@pytest.mark.parametrize(("width", "height"), [(320, 568), (360, 640), (1280, 800)])
+@pytest.mark.parametrize(("width", "height"), [(320, 568), (360, 640), (412, 705), (1280, 720), (1280, 800)])
 def test_the_page_fits(chromium: Browser, game: ScriptedGame, width: int, height: int) -> None:
     context = chromium.new_context(viewport={"width": width, "height": height}, reduced_motion="reduce")
     page = context.new_page()
