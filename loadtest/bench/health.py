@@ -1,72 +1,30 @@
-"""GET /healthz while a swarm runs: asked from the generator's core, and yet not from behind the generator.
-
-The answer would wait there until the swarm leaves the core, and the figure would be the client's own. So the one who
-asks runs before everybody else (SCHED_FIFO), where that is permitted; what it waited for its core all the same is kept
-beside each figure, as the kernel counts it.
-"""
+"""GET /healthz while a swarm runs."""
 
 import contextlib
 import http.client
-import os
-import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any, Final
 from urllib.parse import urlsplit
 
-EVERY_S: Final = 0.02
-FAILED_MS: Final = 5_000.0  #: what fails counts as the longest wait
-SCHEDSTAT: Final = Path("/proc/self/schedstat")  #: ns on a core, ns waiting for one, turns
+from loadtest.bench.probe import FAILED_MS, AskFailed, Probe
 
 
-class HealthProbe:
-    """Asks, and remembers how long it took.
+class HealthProbe(Probe):
+    """Asks on a connection of its own each time.
 
     Args:
         page_url: of the server, with its last slash.
     """
 
     def __init__(self, page_url: str) -> None:
+        super().__init__()
         parts = urlsplit(page_url)
         self._host, self._port = parts.hostname or "", parts.port
-        #: of each: `at_s` on `perf_counter`, `took_ms`, and `waited_ms` of it for our own core
-        self.asked: list[dict[str, Any]] = []
 
-    def ask(self) -> None:
-        """Ask once, on a connection of its own, and rest."""
+    def ask_once(self) -> None:
+        """Ask. Raises as told there."""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=FAILED_MS / 1000)
-        waited_ms, began_s = core_wait_ms(), time.perf_counter()
-        try:
-            connection.request("GET", "/healthz")
-            connection.getresponse().read()
-            took_ms = (time.perf_counter() - began_s) * 1000
-        except (OSError, http.client.HTTPException):
-            took_ms = FAILED_MS
-        finally:
-            connection.close()
-        waited_ms = min(core_wait_ms() - waited_ms, took_ms)
-        self.asked.append({"at_s": began_s, "took_ms": took_ms, "waited_ms": waited_ms})
-        time.sleep(EVERY_S)
-
-
-def core_wait_ms() -> float:
-    """How long this process has been ready to run while others did; 0 where the kernel does not count it."""
-    try:
-        return int(SCHEDSTAT.read_text(encoding="ascii").split()[1]) / 1e6
-    except (OSError, IndexError):
-        return 0.0
-
-
-@contextlib.contextmanager
-def first_in_line() -> Iterator[bool]:
-    """Run before everybody else on the core, without what is started meanwhile; yields whether it is permitted."""
-    policy, priority = os.sched_getscheduler(0), os.sched_getparam(0)
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    except PermissionError:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        os.sched_setscheduler(0, policy, priority)
+        with contextlib.closing(connection):
+            try:
+                connection.request("GET", "/healthz")
+                connection.getresponse().read()
+            except http.client.HTTPException as error:
+                raise AskFailed(str(error)) from None

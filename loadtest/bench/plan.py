@@ -105,7 +105,7 @@ class Plan:
 
     def flush_phases(self) -> list[str]:
         """With PostgreSQL behind."""
-        return [self.open_loop(rate) for rate in FLUSH_RATES]
+        return [*map(self.open_loop, FLUSH_RATES), self.saturation()]
 
 
 def plan_for(*, quick: bool, file_limit: int, has_gateway: bool = True) -> Plan:

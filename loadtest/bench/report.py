@@ -86,8 +86,13 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
             " their taps cost is subtracted."
         ),
         (
-            "`GET /healthz` is asked from the generator's core, before everybody else there where that is permitted;"
-            " what it waited for that core all the same is said where it counts."
+            "`GET /healthz` and hard operations are asked from the generator's core, before everybody else there where"
+            " that is permitted; what they waited for that core all the same is said where it counts."
+        ),
+        (
+            "A hard operation is timed from its frame to its answer, which comes after its commit, with the flush, at"
+            " 60 % of what is saturation with it. PostgreSQL's own wait for the core that it shares with the swarm is"
+            " part of the figure."
         ),
         "What is called `at most` is the end of a histogram's bucket in `/metrics`.",
     ]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.bench import servers
-from loadtest.bench.health import HealthProbe, first_in_line
+from loadtest.bench.hard_operation import HardOperationProbe
+from loadtest.bench.health import HealthProbe
 from loadtest.bench.plan import (
     AT_ONCE,
     FAIR_SHARE,
@@ -19,6 +20,7 @@ from loadtest.bench.plan import (
     Plan,
     duration_s,
 )
+from loadtest.bench.probe import Probe, first_in_line
 from loadtest.bench.servers import Server, Setup
 from loadtest.own_server import ROOT, LoadTestError, end_process
 
@@ -202,15 +204,19 @@ def _game(setup: Setup, plan: Plan, transport: str) -> Result:
         results: Result = {"ready_s": server.ready_s, "many": swarm(server, sockets, phases)}
         results["few"] = swarm(server, plan.few, [plan.pipelined()])
         if is_ours:
-            saturation = phase_of(results["many"], "saturation")
-            rate = max(100.0, FAIR_SHARE * (saturation["per_s"] if saturation else 0.0))
-            probe = HealthProbe(server.page_url)
-            with first_in_line() as is_first:
-                results["fair"] = swarm(server, sockets, [plan.fair(rate)], while_it_runs=probe.ask)
-            results["health"] = {"first_in_line": is_first, "asked": probe.asked}
+            results |= _beside(server, sockets, plan, results["many"], HealthProbe(server.page_url))
         if is_gateway:
             results["growth"] = _growth(server, plan)
     return results
+
+
+def _beside(server: Server, sockets: int, plan: Plan, many: Result, probe: Probe) -> Result:
+    """What a probe finds while the swarm does a share of what it did at saturation."""
+    saturation = phase_of(many, "saturation")
+    rate = max(100.0, FAIR_SHARE * (saturation["per_s"] if saturation else 0.0))
+    with first_in_line() as is_first:
+        fair = swarm(server, sockets, [plan.fair(rate)], while_it_runs=probe.ask)
+    return {"fair": fair, "probe": {"first_in_line": is_first, "asked": probe.asked}}
 
 
 def _growth(server: Server, plan: Plan) -> Result:
@@ -219,9 +225,15 @@ def _growth(server: Server, plan: Plan) -> Result:
 
 def _flush(setup: Setup, plan: Plan, transport: str) -> Result:
     """Ours with PostgreSQL behind it, which runs on the generator's core."""
-    phases = plan.flush_phases() if transport == "gateway" else [plan.idle()]  # more than the portable one carries
-    with servers.game(setup, "flush", _settings(setup, transport, null_sink=False), plan.sockets) as server:
-        return {"ready_s": server.ready_s, "many": swarm(server, plan.sockets, phases)}
+    is_gateway = transport == "gateway"
+    phases = plan.flush_phases() if is_gateway else [plan.idle()]  # more than the portable one carries
+    settings = _settings(setup, transport, null_sink=False)
+    with servers.game(setup, "flush", settings, plan.sockets + 1) as server:  # and who asks beside them
+        results: Result = {"ready_s": server.ready_s, "many": swarm(server, plan.sockets, phases)}
+        if is_gateway:
+            with HardOperationProbe(server.url, servers.last_hello(server)) as probe:
+                results |= _beside(server, plan.sockets, plan, results["many"], probe)
+        return results
 
 
 def flush_cost(setup: Setup, plan: Plan) -> Result:

@@ -187,6 +187,12 @@ def game(setup: Setup, name: str, settings: Mapping[str, str], players: int) -> 
             hello.unlink()  # tokens do not outlive their server
 
 
+def last_hello(server: Server) -> bytes:
+    """HELLO of the last of a game server's players: a smaller swarm does not play him."""
+    assert server.hello is not None, "a game server's players have HELLOs"
+    return bytes.fromhex(server.hello.read_text(encoding="ascii").split()[-1])
+
+
 def time_to_ready_s(setup: Setup, settings: Mapping[str, str], players: int) -> float:
     """How long a start takes with players in the database.
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from loadtest.bench import servers
+from loadtest.bench.hard_operation import HardOperationProbe
 from loadtest.bench.machine import Cores
+from loadtest.bench.probe import FAILED_MS
 from loadtest.bench.runs import phase_of, swarm, time_rules_ns
 from loadtest.bench.servers import Setup
 from loadtest.own_server import ROOT
@@ -65,9 +67,13 @@ def test_players_are_served_by_the_real_server(setup: Setup) -> None:
         "storm:name=storm",
         "open:s=0.5,rate=100,name=after",
     ]
-    with servers.game(setup, "game", {}, 12) as server:
+    with servers.game(setup, "game", {}, 13) as server:
         assert server.hello is not None
         hello = server.hello
+        with HardOperationProbe(server.url, servers.last_hello(server)) as probe:
+            beside = swarm(server, 12, ["open:s=0.3,rate=100,name=beside"], while_it_runs=probe.ask)
+        assert max(each["took_ms"] for each in probe.asked) < FAILED_MS
+        assert phase(beside, "beside")["errors"] == 0
         first = swarm(server, 12, phases)
         second = swarm(server, 12, ["open:s=0.3,rate=100,name=again"])
     assert not hello.exists()

@@ -1,12 +1,11 @@
-import os
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from loadtest.bench import health
-from loadtest.bench.health import FAILED_MS, HealthProbe, core_wait_ms, first_in_line
+from loadtest.bench.health import HealthProbe
+from loadtest.bench.probe import FAILED_MS
 
 
 class Healthy(BaseHTTPRequestHandler):
@@ -49,30 +48,8 @@ def test_what_fails_counts_as_the_longest_wait() -> None:
     assert probe.asked[0]["took_ms"] == FAILED_MS
 
 
-def test_a_kernel_that_does_not_count_waits_is_no_error(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    folder = tmp_path_factory.mktemp("schedstat")
-    monkeypatch.setattr(health, "SCHEDSTAT", folder / "absent")
-    assert core_wait_ms() == 0
-    (folder / "there").write_text("5000000 2500000 7\n")
-    monkeypatch.setattr(health, "SCHEDSTAT", folder / "there")
-    assert core_wait_ms() == 2.5
-
-
-def test_who_asks_is_first_in_line_and_afterwards_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
-    policies: list[int] = []
-    monkeypatch.setattr("os.sched_setscheduler", lambda _pid, policy, _priority: policies.append(policy))
-    with first_in_line() as is_first:
-        assert is_first
-        assert policies == [os.SCHED_FIFO | os.SCHED_RESET_ON_FORK]  # the swarm does not inherit it
-    assert policies[1:] == [os.sched_getscheduler(0)]
-
-
-def test_where_that_is_not_permitted_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise PermissionError
-
-    monkeypatch.setattr("os.sched_setscheduler", refuse)
-    with first_in_line() as is_first:
-        assert not is_first
+def test_what_is_no_answer_fails_too(monkeypatch: pytest.MonkeyPatch, page_url: str) -> None:
+    monkeypatch.setattr(Healthy, "do_GET", lambda self: self.wfile.write(b"nonsense\r\n\r\n"))
+    probe = HealthProbe(page_url)
+    probe.ask()
+    assert probe.asked[0]["took_ms"] == FAILED_MS

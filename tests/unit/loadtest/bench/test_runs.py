@@ -2,18 +2,33 @@ import contextlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from loadtest.bench import runs, servers
 from loadtest.bench.machine import Cores
-from loadtest.bench.plan import Plan, plan_for
+from loadtest.bench.plan import FAIR_SHARE, Plan, plan_for
+from loadtest.bench.probe import Probe
 from loadtest.bench.servers import Server, Setup
 from loadtest.own_server import LoadTestError
 
 SETUP = Setup(Path(), Cores(None, None), Path(), Path(), has_gateway=True, has_null_sink=True)
 QUICK, FULL = (plan_for(quick=quick, file_limit=20_000) for quick in (True, False))
+
+
+class SilentProbe(Probe):
+    """Is never asked: the swarm that is pretended ends at once."""
+
+    def __init__(self, *told: object) -> None:
+        super().__init__()
+        self.told = told
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing."""
 
 
 @pytest.fixture
@@ -40,6 +55,8 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     monkeypatch.setattr(servers, "printing_port", lambda _setup, command: start(" ".join(["fan_out", *command[1:]])))
     monkeypatch.setattr(servers, "time_to_ready_s", lambda _setup, _settings, players: players / 1_000)
     monkeypatch.setattr(runs, "swarm", swarm)
+    monkeypatch.setattr(runs, "HardOperationProbe", SilentProbe)
+    monkeypatch.setattr(servers, "last_hello", lambda _server: b"hello")
     monkeypatch.setattr(runs, "time_rules_ns", lambda: 60.0)
     monkeypatch.setattr(runs, "flush_cost", lambda _setup, plan: {"us_each": plan.flush_cost_s})
     return found
@@ -66,6 +83,30 @@ def test_only_the_flush_has_a_database_behind_it(done: list[tuple[str, int]]) ->
     repeat()
     games = {name for name, _ in done if name.split()[0] in ("gateway", "portable", "flush")}
     assert games == {"gateway gateway null", "portable portable null", "flush gateway"}
+
+
+def test_a_hard_operation_is_asked_by_a_player_beside_the_swarm_at_a_share_of_its_saturation(
+    done: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, asked = [], []
+
+    def game(_setup: Setup, name: str, _settings: dict[str, str], players: int) -> Any:
+        made.append((name, players))
+        return contextlib.nullcontext(Server(name, 1))
+
+    def swarm(server: Server, connections: int, phases: list[str], *, while_it_runs: Any = None) -> dict[str, Any]:
+        if while_it_runs is not None and server.url == "flush":
+            asked.append((type(while_it_runs.__self__), while_it_runs.__self__.told, connections, phases))
+        return {"phases": [{"name": "saturation", "per_s": 1_000.0}]}
+
+    monkeypatch.setattr(servers, "game", game)
+    monkeypatch.setattr(runs, "swarm", swarm)
+    results = repeat()
+    assert ("flush", QUICK.sockets + 1) in made
+    rate = 1_000 * FAIR_SHARE
+    assert asked == [(SilentProbe, ("flush", b"hello"), QUICK.sockets, [QUICK.fair(rate)])]
+    assert results["flush"]["probe"]["asked"] == []
+    assert done == []
 
 
 def test_the_floor_is_measured_at_every_number_of_sockets(done: list[tuple[str, int]]) -> None:
@@ -95,7 +136,8 @@ def test_what_is_not_there_is_left_out(done: list[tuple[str, int]]) -> None:
         "portable",
         "flush",
     }  # and no setting it does not know
-    assert results["portable"].keys() >= {"fair", "health"}
+    assert results["portable"].keys() >= {"fair", "probe"}
+    assert results["flush"].keys() == {"ready_s", "many"}
     assert results["null_sink"] is False
 
 
