@@ -7,6 +7,7 @@ import { boostEffect, boostName, countdownText, refusalText, resultText, upgrade
 
 const OPERATIONS = ["upgrade.buy", "boost.use"];
 const STOPPED = "The game is not connected";
+const OFFLINE = "Waiting for the connection";
 
 const timeText = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
@@ -33,6 +34,7 @@ class Offer {
 export class Shop {
   #client;
   #panel;
+  #waiting;
   #lists;
   #offers = new Map(); // id -> Offer
   #list; // of `shop.list`
@@ -40,6 +42,7 @@ export class Shop {
   /** @param {import("./client.js").GameClient} client @param {HTMLDialogElement} dialog @param {HTMLButtonElement} opener */
   constructor(client, dialog, opener) {
     this.#client = client;
+    this.#waiting = dialog.querySelector(".waiting");
     this.#lists = { upgrade: dialog.querySelector(".upgrades"), boost: dialog.querySelector(".boosts") };
     this.#list = new FreshRead(client, "shop.list", () => this.#panel.isOpen, (fault) => this.#listed(fault));
     this.#panel = new Panel(dialog, opener, () => this.#opened());
@@ -51,6 +54,7 @@ export class Shop {
   draw(view) {
     if (!this.#panel.isOpen || view === null) return;
     this.#panel.draw(view);
+    this.#waiting.hidden = this.#list.value !== null;
     if (this.#list.value === null) return;
     this.#list.checkClock();
     const pending = this.#client.pendingActions;
@@ -86,12 +90,14 @@ export class Shop {
   }
 
   #whyPending() {
-    return this.#client.state === "live" ? "Waiting until it is safe" : "Waiting for the connection";
+    return this.#client.state === "live" ? "Waiting until it is safe" : OFFLINE;
   }
 
   #readiness() {
     if (this.#client.state === "stopped") return { why: STOPPED, enabled: false };
-    return { enabled: this.#list.isFresh }; // never for another price than the one on the button
+    if (this.#list.isFresh) return { enabled: true };
+    // Never for another price than the one on the button. The answer is nearly here, unless there is no connection.
+    return { why: this.#client.state === "live" ? "" : OFFLINE, enabled: false };
   }
 
   #offer(list, kind, title, effect, name) {

@@ -50,7 +50,7 @@ export class Transfer {
     this.#terms.checkClock();
     const why = this.#whyNot(view);
     const text = this.#isPending ? "Sending …" : "Look it over";
-    drawButton(this.#part.review, this.#part.reason, { text, why, enabled: why === "" && this.#terms.value !== null });
+    drawButton(this.#part.review, this.#part.reason, { text, why, enabled: why === "" });
     this.#drawForm();
   }
 
@@ -69,7 +69,7 @@ export class Transfer {
   #whyNot(view) {
     if (this.#client.state === "stopped") return "The game is not connected";
     if (this.#isPending) return this.#client.state === "live" ? "Waiting until it is safe" : "Waiting for the connection";
-    if (this.#terms.value === null) return "";
+    if (this.#terms.value === null) return "Asking the server …";
     const { min_level: minLevel, from_ms: fromMs, left_today_mpt: left, min_mpt: least, resets_ms: resetsMs } = this.#terms.value;
     if (view.level < minLevel) return `Sending tokens takes level ${minLevel}`;
     if (this.#client.serverNow() < fromMs) return `Your account may send tokens from ${new Date(fromMs).toLocaleString()}`;

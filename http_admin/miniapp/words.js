@@ -10,7 +10,7 @@ const UPGRADE_EFFECTS = {
   offline: "Passive income lasts longer while you are away",
 };
 const BOOST_NAMES = { double: "Double tokens", full_energy: "Full energy" };
-const BOOST_EFFECTS = { double: "×2 for a minute", full_energy: "Energy to the brim" };
+const BOOST_EFFECTS = { double: "Taps pay double for a while", full_energy: "Energy to the brim" };
 
 const GRANTS = {
   transfer_received: "from another player",
@@ -37,7 +37,7 @@ const REFUSALS = {
 
 const RESULTS = {
   "upgrade.buy": ({ kind, level }) => `${upgradeName(kind)} is level ${level} now.`,
-  "boost.use": ({ kind }) => (kind === "double" ? "Double tokens for a minute!" : "Your energy is full again."),
+  "boost.use": ({ kind }) => (kind === "double" ? "Your taps pay double now!" : "Your energy is full again."),
   "transfer.send": ({ amount_mpt: amount, fee_mpt: fee }) => `Sent ${tokensText(amount)}; the fee was ${tokensText(fee)}.`,
 };
 

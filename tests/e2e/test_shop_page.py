@@ -127,6 +127,24 @@ def test_what_cannot_be_had_says_why(page: Page, game: ScriptedGame) -> None:
     assert acts(game, "boost.use") == []
 
 
+def test_while_the_server_says_nothing_the_panels_say_so(page: Page, game: ScriptedGame) -> None:
+    log_in(page, game)
+    game.mute = True
+    page.click("#open-shop")
+    expect(page.locator("#shop .waiting")).to_have_text("Asking the server …")
+    page.click("#shop .close")
+    page.click("#open-transfer")
+    expect(page.locator("#transfer-review")).to_be_disabled()
+    expect(page.locator("#transfer-reason")).to_have_text("Asking the server …")
+    page.click("#transfer .close")
+    page.click("#open-shop")
+    game.mute = False
+    game.cut()
+    expect(button(page, "upgrade-tap_level")).to_be_enabled()
+    expect(page.locator("#shop .waiting")).to_be_hidden()
+    assert len({frame[1] for frame in game.operations(ACTION) if frame[2] == "shop.list"}) <= 3
+
+
 def test_the_double_counts_down_and_its_end_is_asked_for(page: Page, game: ScriptedGame) -> None:
     log_in(page, game)
     page.click("#open-shop")

@@ -87,7 +87,7 @@ def test_a_purchase_across_kill_9_is_made_once(context: BrowserContext, server: 
     assert whole(page, "#tokens", "data-mpt") == RICH_MPT - 3_000_000
 
     page.locator("#boost-double button").click()
-    expect_told(page, "Double tokens for a minute!")
+    expect_told(page, "Your taps pay double now!")
     server.kill()
     server.start()
     expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=PATIENCE_MS)
