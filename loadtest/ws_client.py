@@ -245,6 +245,22 @@ class WebSocket:
                 self.drop()
                 raise ProtocolError("a text message, which this protocol does not have")
 
+    def receive_within(self, wait_s: float) -> bytes | None:
+        """As `receive`, but None when no message came in time.
+
+        Args:
+            wait_s: longest wait for anything, above 0.
+        """
+        usual_s = self._stream.gettimeout()
+        self._stream.settimeout(wait_s)
+        try:
+            return self.receive()
+        except TimeoutError:
+            return None  # the beginning of a frame stays where it is
+        finally:
+            if self._stream.fileno() >= 0:  # the server may have closed
+                self._stream.settimeout(usual_s)
+
     def close(self, code: int = 1000) -> None:
         """Close as RFC 6455 §7 says: our close frame, the server's, the socket. Never raises."""
         with contextlib.suppress(OSError, Closed, ProtocolError):

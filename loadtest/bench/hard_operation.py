@@ -11,16 +11,18 @@ from gameserver.errors import Malformed
 from gameserver.wire.codec import decode_server, encode_client
 from gameserver.wire.messages import Action, ErrorFrame, Result, ServerMessage, Welcome
 from gameserver.wire.ops import SUBPROTOCOL
-from loadtest.bench.probe import FAILED_MS, AskFailed, Probe
+from loadtest.bench.probe import EVERY_S, FAILED_MS, Probe, Question
 from loadtest.own_server import LoadTestError
 from loadtest.ws_client import Closed, ProtocolError, WebSocket
 
 ACTION: Final = "boost.use"
 ARGUMENTS: Final = {"kind": "double"}
+LEAST_WAIT_S: Final = 0.001
+FAULTS: Final = (OSError, Closed, ProtocolError, Malformed)
 
 
 class HardOperationProbe(Probe):
-    """A player of its own who does one hard operation after the other.
+    """A player of its own who does a hard operation every `EVERY_S`, whether the last one has been answered or not.
 
     Args:
         url: of the game socket.
@@ -33,7 +35,10 @@ class HardOperationProbe(Probe):
         super().__init__()
         self._url = url
         self._hello = hello
-        self._answered_seq = 0
+        self._last_seq = 0
+        self._open: dict[int, Question] = {}  # by seq, in order
+        self._put_off: tuple[int, float] | None = None  # from which seq on, and until when on `perf_counter`
+        self._is_lost = False
 
     def __enter__(self) -> Self:
         """Connect, and wait for WELCOME.
@@ -47,50 +52,71 @@ class HardOperationProbe(Probe):
             raise LoadTestError(f"the one who asks cannot connect: {error}") from None
         try:
             self._socket.send(self._hello)
-            first = self._receive()
-        except (OSError, AskFailed) as error:
+            first = decode_server(self._socket.receive())
+        except FAULTS as error:
             self._socket.drop()
             raise LoadTestError(f"the one who asks is not let in: {error}") from None
         if not isinstance(first, Welcome):
             self._socket.drop()
             raise LoadTestError(f"the one who asks is not let in: {first}")
-        self._answered_seq = first.body.applied_seq
+        self._last_seq = first.body.applied_seq
         return self
 
     def __exit__(self, *_: object) -> None:
         self._socket.close()
 
-    def ask_once(self) -> None:
-        """Do it, and wait for its answer; as long as the server says to come again, come again. Raises as told there.
-
-        One without an answer is sent again the next time, as a client would.
-        """
-        seq = self._answered_seq + 1
-        frame = encode_client(Action(seq, ACTION, ARGUMENTS))
-        give_up_s = time.perf_counter() + FAILED_MS / 1000
-        while True:
-            self._socket.send(frame)
-            retry_s = self._retry_after_ms(seq) / 1000
-            if not retry_s:
-                self._answered_seq = seq
-                return
-            if time.perf_counter() + retry_s > give_up_s:
-                raise AskFailed("the server put it off for too long")
-            time.sleep(retry_s)
-
-    def _retry_after_ms(self, seq: int) -> int:
-        """Wait for what answers `seq`; 0 if it is done with."""
-        while True:
-            match self._receive():
-                case Result() as answer if answer.seq == seq:
-                    return 0
-                case ErrorFrame() as answer if answer.seq == seq:
-                    return answer.retry_after_ms
-                case _:
-                    pass  # DURABLE, and what the player hears of
-
-    def _receive(self) -> ServerMessage:
+    def ask(self) -> None:
+        """Send the next one, and take answers until the one after it is due."""
+        question = Question.now()
+        self._last_seq += 1
+        self._open[self._last_seq] = question
+        if self._is_lost:
+            self._fail_all()
+            time.sleep(EVERY_S)
+            return
         try:
-            return decode_server(self._socket.receive())
-        except (Closed, ProtocolError, Malformed) as error:
-            raise AskFailed(str(error)) from None
+            if self._put_off is None:
+                self._send(self._last_seq)
+            self._hear(question.at_s + EVERY_S)
+        except FAULTS:
+            self._is_lost = True
+            self._fail_all()
+
+    def finish(self) -> None:
+        """Wait for what has no answer yet."""
+        try:
+            self._hear(time.perf_counter() + FAILED_MS / 1000, to_the_last=True)
+        except FAULTS:
+            self._is_lost = True
+        self._fail_all()
+
+    def _hear(self, until_s: float, *, to_the_last: bool = False) -> None:
+        while (now_s := time.perf_counter()) < until_s and (self._open or not to_the_last):
+            wake_s = until_s
+            if self._put_off is not None:
+                from_seq, resume_s = self._put_off
+                if now_s >= resume_s:
+                    self._put_off = None
+                    for seq in [seq for seq in self._open if seq >= from_seq]:
+                        self._send(seq)
+                else:
+                    wake_s = min(until_s, resume_s)
+            payload = self._socket.receive_within(max(LEAST_WAIT_S, wake_s - now_s))
+            if payload is not None:
+                self._take(decode_server(payload))
+
+    def _send(self, seq: int) -> None:
+        self._socket.send(encode_client(Action(seq, ACTION, ARGUMENTS)))
+
+    def _take(self, message: ServerMessage) -> None:
+        if not isinstance(message, Result | ErrorFrame) or message.seq not in self._open:
+            return  # DURABLE, and what the player hears of
+        if isinstance(message, Result) or not message.retry_after_ms:
+            self.answered(self._open.pop(message.seq))
+        elif self._put_off is None:  # go back N: what comes after it has the same error
+            self._put_off = message.seq, time.perf_counter() + message.retry_after_ms / 1000
+
+    def _fail_all(self) -> None:
+        for question in self._open.values():
+            self.failed(question)
+        self._open.clear()

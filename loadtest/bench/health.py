@@ -2,9 +2,10 @@
 
 import contextlib
 import http.client
+import time
 from urllib.parse import urlsplit
 
-from loadtest.bench.probe import FAILED_MS, AskFailed, Probe
+from loadtest.bench.probe import EVERY_S, FAILED_MS, Probe, Question
 
 
 class HealthProbe(Probe):
@@ -19,12 +20,19 @@ class HealthProbe(Probe):
         parts = urlsplit(page_url)
         self._host, self._port = parts.hostname or "", parts.port
 
-    def ask_once(self) -> None:
-        """Ask. Raises as told there."""
+    def ask(self) -> None:
+        """Ask once, and rest."""
         connection = http.client.HTTPConnection(self._host, self._port, timeout=FAILED_MS / 1000)
+        question = Question.now()
         with contextlib.closing(connection):
             try:
                 connection.request("GET", "/healthz")
                 connection.getresponse().read()
-            except http.client.HTTPException as error:
-                raise AskFailed(str(error)) from None
+            except (OSError, http.client.HTTPException):
+                self.failed(question)
+            else:
+                self.answered(question)
+        time.sleep(EVERY_S)
+
+    def finish(self) -> None:
+        """None is left: each was asked after the one before had its answer."""

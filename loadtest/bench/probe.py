@@ -8,46 +8,56 @@ beside each figure, as the kernel counts it.
 import contextlib
 import os
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, Self
 
 EVERY_S: Final = 0.02
 FAILED_MS: Final = 5_000.0  #: what fails counts as the longest wait
 SCHEDSTAT: Final = Path("/proc/self/schedstat")  #: ns on a core, ns waiting for one, turns
 
 
-class AskFailed(Exception):
-    """There was no answer."""
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One that was asked."""
+
+    at_s: float  #: on `perf_counter`
+    waited_ms: float  #: `core_wait_ms` then
+
+    @classmethod
+    def now(cls) -> Self:
+        """One that is asked now."""
+        return cls(time.perf_counter(), core_wait_ms())
 
 
-class Probe:
+class Probe(ABC):
     """Asks, and remembers how long it took; what it asks is for its heirs to say."""
 
     def __init__(self) -> None:
         #: of each: `at_s` on `perf_counter`, `took_ms`, and `waited_ms` of it for our own core
-        self.asked: list[dict[str, Any]] = []
+        self.asked: list[dict[str, float]] = []
 
+    @abstractmethod
     def ask(self) -> None:
-        """Ask once, and rest."""
-        waited_ms, began_s = core_wait_ms(), time.perf_counter()
-        try:
-            self.ask_once()
-            took_ms = (time.perf_counter() - began_s) * 1000
-        except (OSError, AskFailed):
-            took_ms = FAILED_MS
-        waited_ms = min(core_wait_ms() - waited_ms, took_ms)
-        self.asked.append({"at_s": began_s, "took_ms": took_ms, "waited_ms": waited_ms})
-        time.sleep(EVERY_S)
+        """Ask once; returns about `EVERY_S` later, or when the answer is there."""
 
-    def ask_once(self) -> None:
-        """Ask, and return with the answer.
+    @abstractmethod
+    def finish(self) -> None:
+        """Nothing more is asked; every question has its figure then."""
 
-        Raises:
-            OSError: the connection broke, or nothing came within `FAILED_MS`.
-            AskFailed: what came is no answer.
-        """
-        raise NotImplementedError
+    def answered(self, question: Question) -> None:
+        """The answer is here."""
+        self._note(question, (time.perf_counter() - question.at_s) * 1000)
+
+    def failed(self, question: Question) -> None:
+        """There will be no answer."""
+        self._note(question, FAILED_MS)
+
+    def _note(self, question: Question, took_ms: float) -> None:
+        waited_ms = min(core_wait_ms() - question.waited_ms, took_ms)
+        self.asked.append({"at_s": question.at_s, "took_ms": took_ms, "waited_ms": waited_ms})
 
 
 def core_wait_ms() -> float:

@@ -90,9 +90,9 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
             " that is permitted; what they waited for that core all the same is said where it counts."
         ),
         (
-            "A hard operation is timed from its frame to its answer, which comes after its commit, with the flush, at"
-            " 60 % of what is saturation with it. PostgreSQL's own wait for the core that it shares with the swarm is"
-            " part of the figure."
+            "A hard operation is sent every 20 ms, answered or not, and timed from its frame to its answer, which comes"
+            " after its commit; with the flush, at 60 % of what is saturation with it. PostgreSQL's own wait for the core"
+            " that it shares with the swarm is part of the figure."
         ),
         "What is called `at most` is the end of a histogram's bucket in `/metrics`.",
     ]

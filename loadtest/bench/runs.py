@@ -216,6 +216,7 @@ def _beside(server: Server, sockets: int, plan: Plan, many: Result, probe: Probe
     rate = max(100.0, FAIR_SHARE * (saturation["per_s"] if saturation else 0.0))
     with first_in_line() as is_first:
         fair = swarm(server, sockets, [plan.fair(rate)], while_it_runs=probe.ask)
+        probe.finish()
     return {"fair": fair, "probe": {"first_in_line": is_first, "asked": probe.asked}}
 
 

@@ -1,5 +1,6 @@
 """The server's side of a WebSocket as a list of frames: for clients of ours that block on their socket."""
 
+import time
 from collections import deque
 from typing import Any
 
@@ -29,6 +30,12 @@ class ScriptedSocket:
         if isinstance(frame, BaseException):
             raise frame
         return pack(frame)
+
+    def receive_within(self, wait_s: float) -> bytes | None:
+        if not self.coming:
+            time.sleep(min(wait_s, 0.001))
+            return None
+        return self.receive()
 
     def close(self) -> None:
         self.ended = "closed"

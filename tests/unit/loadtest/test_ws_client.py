@@ -218,6 +218,24 @@ def test_silence_is_a_timeout() -> None:
         client.drop()
 
 
+def test_what_does_not_come_in_time_is_no_fault_and_comes_later() -> None:
+    def script(server: WsprotoServer) -> None:
+        server.receive()
+        server.send(BytesMessage(b"answer"))
+        server.receive()
+        server.send(CloseConnection(code=4000, reason="drain"))
+        server.receive()
+
+    with WsprotoServer(script) as server:
+        client = open_socket(server.url, timeout_s=10)
+        assert client.receive_within(0.01) is None
+        client.send(b"question")
+        assert client.receive_within(10) == b"answer"
+        client.send(b"question")
+        with pytest.raises(Closed, match="4000 drain"):
+            client.receive_within(10)
+
+
 @pytest.mark.parametrize(
     ("answer", "why"),
     [

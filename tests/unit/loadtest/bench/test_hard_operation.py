@@ -1,8 +1,10 @@
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import pytest
 
+from loadtest.bench import hard_operation
 from loadtest.bench.hard_operation import HardOperationProbe
 from loadtest.bench.probe import FAILED_MS
 from loadtest.own_server import LoadTestError
@@ -11,74 +13,108 @@ from tests.fakes.frames import WELCOME
 from tests.fakes.other_side import unpack
 from tests.fakes.scripted_socket import ScriptedSocket
 
-APPLIED = WELCOME.body.applied_seq
 HELLO = b"\x93\x01\x00\x80"
-CAME_IN = unpack(msgspec.msgpack.encode(WELCOME))
-TAPPED, RESULT, ERROR, DURABLE = 65, 66, 67, 70
+RESULT, ERROR, DURABLE = 66, 67, 70
+FIRST = WELCOME.body.applied_seq + 1
 
 
 @pytest.fixture
 def socket(monkeypatch: pytest.MonkeyPatch) -> ScriptedSocket:
-    """The one it opens; a test puts in what comes after WELCOME."""
+    """The one that it opens; WELCOME comes first, a test puts in the rest."""
     scripted = ScriptedSocket()
-    scripted.then(CAME_IN)
+    scripted.then(unpack(msgspec.msgpack.encode(WELCOME)))
     monkeypatch.setattr(WebSocket, "open", lambda _url, **_: scripted)
-    monkeypatch.setattr("time.sleep", lambda _s: None)
+    monkeypatch.setattr(hard_operation, "EVERY_S", 0.004)
     return scripted
 
 
-def asked(times: int) -> list[dict[str, Any]]:
+@pytest.fixture
+def probe(socket: ScriptedSocket) -> Iterator[HardOperationProbe]:
     with HardOperationProbe("ws://game/ws", HELLO) as probe:
-        for _ in range(times):
-            probe.ask()
-    return probe.asked
-
-
-def test_each_operation_is_the_next_and_timed_until_its_own_answer(socket: ScriptedSocket) -> None:
-    done = [RESULT, APPLIED + 1, {}, APPLIED + 1]
-    socket.then([DURABLE, APPLIED], done, done, [ERROR, APPLIED + 2, 6, "conflict", "none left", 0])
-    found = asked(2)
-    assert socket.sent == [
-        unpack(HELLO),
-        *([3, seq, "boost.use", {"kind": "double"}] for seq in (APPLIED + 1, APPLIED + 2)),
-    ]
-    assert all(0 <= each["waited_ms"] <= each["took_ms"] < FAILED_MS for each in found)
-    assert found[0]["at_s"] < found[1]["at_s"]
+        yield probe
     assert socket.ended == "closed"
 
 
-def test_what_is_put_off_comes_again_within_the_same_time(socket: ScriptedSocket) -> None:
-    socket.then(
-        [ERROR, APPLIED + 1, 10, "unavailable", "the database is away", 100], [RESULT, APPLIED + 1, {}, APPLIED + 1]
-    )
-    (found,) = asked(1)
-    assert [frame[1] for frame in socket.sent[1:]] == [APPLIED + 1] * 2
-    assert found["took_ms"] < FAILED_MS
+def done(seq: int) -> list[Any]:
+    return [RESULT, seq, {}, seq]
 
 
-def test_what_is_put_off_for_too_long_has_failed_and_comes_again_the_next_time(socket: ScriptedSocket) -> None:
-    socket.then(
-        [ERROR, APPLIED + 1, 10, "unavailable", "the database is away", 60_000], [RESULT, APPLIED + 1, {}, APPLIED + 1]
-    )
-    first, second = asked(2)
-    assert [frame[1] for frame in socket.sent[1:]] == [APPLIED + 1] * 2
-    assert (first["took_ms"], second["took_ms"] < FAILED_MS) == (FAILED_MS, True)
+def put_off(seq: int, wait_ms: int) -> list[Any]:
+    return [ERROR, seq, 10, "unavailable", "the database is away", wait_ms]
 
 
-@pytest.mark.parametrize("fault", [Closed(4008, "slow reader"), TimeoutError(), ["no frame"]])
-def test_what_gets_no_answer_counts_as_the_longest_wait(socket: ScriptedSocket, fault: Any) -> None:
+def sent(socket: ScriptedSocket) -> list[int]:
+    return [frame[1] for frame in socket.sent[1:]]
+
+
+def took(probe: HardOperationProbe) -> list[float]:
+    return [each["took_ms"] for each in probe.asked]
+
+
+def test_each_is_timed_until_its_own_answer(probe: HardOperationProbe, socket: ScriptedSocket) -> None:
+    socket.then([DURABLE, FIRST - 1], done(FIRST), done(FIRST))
+    probe.ask()
+    socket.then([ERROR, FIRST + 1, 6, "conflict", "none left", 0])
+    probe.ask()
+    assert socket.sent == [unpack(HELLO), *([3, seq, "boost.use", {"kind": "double"}] for seq in (FIRST, FIRST + 1))]
+    assert all(0 <= each["waited_ms"] <= each["took_ms"] < FAILED_MS for each in probe.asked)
+    assert probe.asked[0]["at_s"] < probe.asked[1]["at_s"]
+
+
+def test_the_next_one_does_not_wait_for_the_last(probe: HardOperationProbe, socket: ScriptedSocket) -> None:
+    probe.ask()
+    probe.ask()
+    assert (sent(socket), took(probe)) == ([FIRST, FIRST + 1], [])
+    socket.then(done(FIRST + 1), done(FIRST))
+    probe.finish()
+    second_ms, first_ms = took(probe)
+    assert 0 < second_ms < first_ms < FAILED_MS
+
+
+def test_what_is_put_off_comes_again_with_what_is_behind_it(probe: HardOperationProbe, socket: ScriptedSocket) -> None:
+    socket.then(put_off(FIRST, 10))
+    probe.ask()
+    probe.ask()  # not sent: the server would say the same of it
+    assert sent(socket) == [FIRST]
+    while len(sent(socket)) == 1:
+        probe.ask()
+    again = sent(socket)[1:]
+    assert again == [*range(FIRST, FIRST + len(again))]
+    socket.then(*map(done, again))
+    probe.finish()
+    assert len(took(probe)) == len(again)
+    assert 10 <= max(took(probe)) < FAILED_MS
+
+
+def test_what_is_never_answered_counts_as_the_longest_wait(
+    monkeypatch: pytest.MonkeyPatch, probe: HardOperationProbe
+) -> None:
+    probe.ask()
+    monkeypatch.setattr(hard_operation, "FAILED_MS", 5.0)  # so long it waits
+    probe.finish()
+    assert took(probe) == [FAILED_MS]
+
+
+@pytest.mark.parametrize("fault", [Closed(4008, "slow reader"), BrokenPipeError(), ["no frame"]])
+def test_a_connection_that_is_lost_fails_everything(
+    probe: HardOperationProbe, socket: ScriptedSocket, fault: Any
+) -> None:
+    probe.ask()
     socket.then(fault)
-    assert asked(1)[0]["took_ms"] == FAILED_MS
+    probe.ask()
+    probe.ask()
+    probe.finish()
+    assert took(probe) == [FAILED_MS] * 3
+    assert sent(socket) == [FIRST, FIRST + 1]
 
 
 @pytest.mark.parametrize("answer", [Closed(4501, "bad token"), TimeoutError(), [DURABLE, 0]])
-def test_who_is_not_let_in_measures_nothing(monkeypatch: pytest.MonkeyPatch, answer: Any) -> None:
-    scripted = ScriptedSocket()
-    scripted.then(answer)
-    monkeypatch.setattr(WebSocket, "open", lambda _url, **_: scripted)
+def test_who_is_not_let_in_measures_nothing(socket: ScriptedSocket, answer: Any) -> None:
+    socket.coming.clear()
+    socket.then(answer)
     with pytest.raises(LoadTestError, match="not let in"), HardOperationProbe("ws://game/ws", HELLO):
         pass
-    assert scripted.ended == "dropped"
+    assert socket.ended == "dropped"
 
 
 def test_where_nobody_listens_it_says_so() -> None:

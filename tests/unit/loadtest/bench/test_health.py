@@ -35,6 +35,7 @@ def test_each_answer_has_its_time(page_url: str) -> None:
     probe = HealthProbe(page_url)
     probe.ask()
     probe.ask()
+    probe.finish()
     first, second = probe.asked
     assert first["at_s"] + first["took_ms"] / 1000 < second["at_s"]
     for asked in (first, second):

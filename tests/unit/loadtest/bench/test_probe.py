@@ -3,35 +3,38 @@ import os
 import pytest
 
 from loadtest.bench import probe
-from loadtest.bench.probe import FAILED_MS, AskFailed, Probe, core_wait_ms, first_in_line
+from loadtest.bench.probe import FAILED_MS, Probe, Question, core_wait_ms, first_in_line
 
 
-class ScriptedProbe(Probe):
-    """Is answered, or fails, as it is told."""
+class SilentProbe(Probe):
+    """Asks nothing: a test tells it what came of it."""
 
-    def __init__(self, fault: Exception | None) -> None:
-        super().__init__()
-        self._fault = fault
+    def ask(self) -> None:
+        """Nothing."""
 
-    def ask_once(self) -> None:
-        if self._fault is not None:
-            raise self._fault
+    def finish(self) -> None:
+        """Nothing."""
 
 
-def test_each_answer_has_its_time_and_what_was_waited_is_a_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits_ms = iter([0.0, 1_000.0])
+@pytest.mark.parametrize(("waited_ms", "is_all"), [(0.0, False), (1_000.0, True)])
+def test_what_was_waited_for_the_core_is_a_part_of_the_time(
+    monkeypatch: pytest.MonkeyPatch, waited_ms: float, is_all: bool
+) -> None:
+    waits_ms = iter([500.0, 500.0 + waited_ms])
     monkeypatch.setattr(probe, "core_wait_ms", lambda: next(waits_ms))
-    asks = ScriptedProbe(None)
-    asks.ask()
-    (found,) = asks.asked
-    assert 0 < found["waited_ms"] == found["took_ms"] < FAILED_MS
+    silent = SilentProbe()
+    question = Question.now()
+    silent.answered(question)
+    (found,) = silent.asked
+    assert found["at_s"] == question.at_s
+    assert 0 < found["took_ms"] < FAILED_MS
+    assert found["waited_ms"] == (found["took_ms"] if is_all else 0)
 
 
-@pytest.mark.parametrize("fault", [OSError(), AskFailed()])
-def test_a_failure_counts_as_the_longest_wait(fault: Exception) -> None:
-    asks = ScriptedProbe(fault)
-    asks.ask()
-    assert asks.asked[0]["took_ms"] == FAILED_MS
+def test_a_failure_counts_as_the_longest_wait() -> None:
+    silent = SilentProbe()
+    silent.failed(Question.now())
+    assert silent.asked[0]["took_ms"] == FAILED_MS
 
 
 def test_a_kernel_that_does_not_count_waits_is_no_error(

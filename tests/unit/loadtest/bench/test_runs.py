@@ -23,6 +23,13 @@ class SilentProbe(Probe):
     def __init__(self, *told: object) -> None:
         super().__init__()
         self.told = told
+        self.is_finished = False
+
+    def ask(self) -> None:
+        """Nothing."""
+
+    def finish(self) -> None:
+        self.is_finished = True
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +103,7 @@ def test_a_hard_operation_is_asked_by_a_player_beside_the_swarm_at_a_share_of_it
 
     def swarm(server: Server, connections: int, phases: list[str], *, while_it_runs: Any = None) -> dict[str, Any]:
         if while_it_runs is not None and server.url == "flush":
-            asked.append((type(while_it_runs.__self__), while_it_runs.__self__.told, connections, phases))
+            asked.append((while_it_runs.__self__, connections, phases))
         return {"phases": [{"name": "saturation", "per_s": 1_000.0}]}
 
     monkeypatch.setattr(servers, "game", game)
@@ -104,7 +111,9 @@ def test_a_hard_operation_is_asked_by_a_player_beside_the_swarm_at_a_share_of_it
     results = repeat()
     assert ("flush", QUICK.sockets + 1) in made
     rate = 1_000 * FAIR_SHARE
-    assert asked == [(SilentProbe, ("flush", b"hello"), QUICK.sockets, [QUICK.fair(rate)])]
+    [(probe, sockets, phases)] = asked
+    assert (probe.told, sockets, phases) == (("flush", b"hello"), QUICK.sockets, [QUICK.fair(rate)])
+    assert probe.is_finished
     assert results["flush"]["probe"]["asked"] == []
     assert done == []
 
