@@ -91,8 +91,8 @@ def caveats(plan: Plan, said: Sequence[str], rows: Sequence[Row]) -> list[str]:
         ),
         (
             "A hard operation is sent every 20 ms, answered or not, and timed from its frame to its answer, which comes"
-            " after its commit; with the flush, at 60 % of what is saturation with it. PostgreSQL's own wait for the core"
-            " that it shares with the swarm is part of the figure."
+            " after its commit; with the flush, at 60 % of what is saturation with it. PostgreSQL's own wait for the"
+            " core that it shares with the swarm is part of the figure."
         ),
         "What is called `at most` is the end of a histogram's bucket in `/metrics`.",
     ]
