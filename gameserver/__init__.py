@@ -9,6 +9,7 @@ pyproject.toml and by tests/test_architecture.py):
     game                           the rules of each system: pure functions on plain data
     identity                       Telegram login, tokens, accounts, logins and devices, who is barred
     wire                           bytes <-> messages: op codes, frames, close codes
+    rate_limits                    how often who may do what: one table, sliding windows, a sample of who was refused
     settings | logs | metrics | clock | timing_wheel | stop_request | addresses | file_limit | garbage | refusals
     errors                         the error tree
     persistence                    PostgreSQL: pool, write-behind, stores, migrations, embedded server

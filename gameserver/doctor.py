@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from gameserver.errors import OperatorError
 from gameserver.file_limit import advice, attainable_files
-from gameserver.settings import Settings, load_settings, setting_sources, unknown_variables
+from gameserver.settings import RateLimitMode, Settings, load_settings, setting_sources, unknown_variables
 
 EXTENSIONS = (
     *("rules", "player_state", "player_writes", "tap_codec", "tap_path", "rate_limit", "outbox"),
@@ -61,6 +61,7 @@ def examine(check_database: Callable[[Settings], str]) -> tuple[list[tuple[str, 
     findings = [
         *_settings(settings),
         _telegram(settings),
+        _rate_limits(settings),
         *_machine(settings.max_sockets),
         *_extensions(),
         *_ports(settings),
@@ -95,6 +96,19 @@ def _telegram(settings: Settings) -> Finding:
     else:
         text = "nobody can log in with Telegram; set GAME_BOT_TOKEN, or GAME_BOT_ID where the token is kept elsewhere"
     return Finding("telegram", Verdict.GOOD, text)
+
+
+def _rate_limits(settings: Settings) -> Finding:
+    """Who is kept from asking too often."""
+    if settings.rate_limits is RateLimitMode.OFF:
+        return Finding("rate limits", Verdict.GOOD, "off: nobody is refused, nothing is counted")
+    is_on = settings.rate_limits is RateLimitMode.ON
+    counted = "who asks too often is refused" if is_on else "a dry run: nobody is refused"
+    if not settings.max_sockets_per_address:
+        addresses = "addresses are not counted (GAME_MAX_SOCKETS_PER_ADDRESS=0: they are a proxy's)"
+    else:
+        addresses = "addresses are counted" + (", but for loopback" if settings.is_dev else "")
+    return Finding("rate limits", Verdict.GOOD, f"{counted}; {addresses}")
 
 
 def _machine(max_sockets: int) -> Iterator[Finding]:

@@ -47,6 +47,8 @@ from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
 from gameserver.listening import deliver_grants, follow_barred
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
+from gameserver.rate_limits.limiter import RateLimits
+from gameserver.rate_limits.refusal_log import RefusalLog
 from gameserver.schema import located
 from gameserver.seeding import prepare_database
 from gameserver.settings import FlushTarget, Settings, signing_keys
@@ -61,6 +63,7 @@ from persistence.errors import PersistenceError, SetupFailed
 from persistence.flush_sink import NullSink, PostgresSink
 from persistence.node_lease import NodeLease
 from persistence.postgres import Database, open_loop
+from persistence.rate_limit_store import RateLimitStore
 from persistence.records import LoadedPlayer, OwnedElsewhere
 from persistence.schedule_store import Fired, Job
 from persistence.security_log_store import SecurityLogStore
@@ -157,13 +160,9 @@ class Node:
         self._world = World()
         self._garbage = Garbage(self._metrics.gc_pauses.observe)
         self._tally = Tally()
-        self._admission = Admission(
-            settings.max_sockets,
-            settings.max_sockets_per_address,
-            settings.handshakes_per_s,
-            exempt_loopback=settings.is_dev,
-            now_s=time.monotonic,
-        )
+        self._admission = Admission.of(settings, time.monotonic)
+        self._refusal_log = RefusalLog(RateLimitStore(database), self._clock)
+        self._limits = RateLimits.of(settings, self._clock, self._refusal_log)
         self._not_ready = "the server is starting"
         self._name = settings.node_name(self._port)
         self._lease = NodeLease(
@@ -208,16 +207,11 @@ class Node:
             AccountStore(database),
             TokenIssuer(keys),
             self._clock,
-            telegram=TelegramVerifier(
-                bot_tokens=settings.bot_tokens,
-                bot_id=settings.bot_id,
-                environment=settings.telegram_env,
-                max_age_s=settings.initdata_max_age_s,
-                max_skew_s=settings.initdata_max_skew_s,
-            ),
+            telegram=TelegramVerifier.of(settings),
             dev=settings.is_dev,
             barred=self._barred,
             security_log=self._security_log,
+            limits=self._limits,
         )
 
     def socket_url(self, asked_host: str) -> str:
@@ -275,8 +269,11 @@ class Node:
     async def _start(self, stop: StopRequest, services: trio.Nursery, outermost: trio.Nursery) -> Listener | None:
         """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
         heartbeat = Heartbeat(self._clock)
-        door = LoginDoor(self._accounts, self._players, services, self._last_seen, serving=lambda: self._lease.serving)
-        shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters(), self._returns)
+        door = LoginDoor(
+            *(self._accounts, self._players, services, self._last_seen, self._limits),
+            serving=lambda: self._lease.serving,
+        )
+        shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters(), self._returns, self._limits)
         listener = Listener(
             shared,
             self._admission,
@@ -296,6 +293,7 @@ class Node:
             await services.start(follow_barred, self._database, self._barred, judge)
             services.start_soon(self._last_seen.run)
             services.start_soon(self._security_log.run)
+            services.start_soon(self._refusal_log.run)
             services.start_soon(functools.partial(keep_calendar, self._run_due, clock=self._clock))
             services.start_soon(functools.partial(deliver_grants, self._database, self._players, node=self._name))
             services.start_soon(self._stop_when_lease_is_lost, stop)
@@ -367,6 +365,7 @@ class Node:
             account=account_services(
                 self._database, self._accounts, self._clock, self._address_hash, renamed=self._renamed
             ),
+            limits=self._limits,
             metrics=self._metrics,
             socket_url=self.socket_url,
             is_dev=self._settings.is_dev,
@@ -391,6 +390,7 @@ class Node:
         if listener.transport_statistics() is not None:
             self._metrics.add("gateway", listener.transport_statistics)
         self._metrics.add("admission", self._admission.statistics)
+        self._limits.expose(self._metrics)
         self._metrics.add("write_behind", self._write_behind.statistics)
         self._metrics.add("security_log", self._security_log.statistics)
         self._metrics.add("garbage", self._garbage.statistics)

@@ -1,13 +1,14 @@
 """Metrics: pulled from each component's `statistics()` when Prometheus asks; hot code only counts.
 
 A statistics dataclass becomes one metric a field, named `game_<component>_<field>`: fields that end in `_total` are
-counters, all others gauges. What needs a distribution is a histogram that its component observes.
+counters, all others gauges. What needs a distribution is a histogram that its component observes, and what needs labels
+a table of totals.
 """
 
 import bisect
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -21,6 +22,9 @@ TURN_BUCKETS_S = (1e-6, 2.5e-6, 5e-6, 1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 1e-3, 1e
 PAUSE_BUCKETS_S = (1e-4, 5e-4, 1e-3, 5e-3, 1e-2, 5e-2, 1e-1, 1.0)
 GENERATIONS = 3  #: that Python's collector has
 
+#: → (values of the labels, total) of each.
+Totals = Callable[[], Iterable[tuple[tuple[str, ...], float]]]
+
 
 class Metrics:
     """The node's metrics; one per run, so that tests do not share any."""
@@ -28,6 +32,7 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._sources: dict[str, Callable[[], object]] = {}
+        self._tables: list[tuple[str, str, tuple[str, ...], Totals]] = []
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -61,8 +66,24 @@ class Metrics:
         """
         self._sources[component] = statistics
 
+    def add_totals(self, name: str, text: str, labels: tuple[str, ...], totals: Totals) -> None:
+        """Expose one counter with labels.
+
+        Args:
+            name: the metric's, without `_total`.
+            text: what it counts.
+            labels: their names.
+            totals: returns (values of the labels, total) of each, cheap enough for every scrape.
+        """
+        self._tables.append((name, text, labels, totals))
+
     def collect(self) -> Iterator[Metric]:
         """What prometheus-client asks for at each scrape."""
+        for name, text, labels, totals in self._tables:
+            family = CounterMetricFamily(name, text, labels=labels)
+            for label_values, total in totals():
+                family.add_metric(label_values, total)
+            yield family
         for component, statistics in self._sources.items():
             values = statistics()
             assert dataclasses.is_dataclass(values)

@@ -67,6 +67,14 @@ class FlushTarget(enum.StrEnum):
     NULL = "null"  #: nowhere: to measure everything but the database
 
 
+class RateLimitMode(enum.StrEnum):
+    """What becomes of whoever does something too often."""
+
+    ON = "on"  #: refused
+    DRY_RUN = "dry-run"  #: counted and noted as if refused, and let through
+    OFF = "off"  #: nothing is counted
+
+
 class Settings(BaseSettings):
     """Everything that can be set from outside; `GAME_` + the field's name in capitals."""
 
@@ -102,6 +110,11 @@ class Settings(BaseSettings):
         ge=0,
         description="opening handshakes a second, as many at once; 0 = any number; off for loopback in dev. "
         "2 000 let 10 000 players back within 5 s and are less than what would fill a core",
+    )
+    rate_limits: RateLimitMode = Field(
+        RateLimitMode.ON,
+        description="on, dry-run (who would be refused is only counted and noted) or off. Limits per address hold "
+        "where GAME_MAX_SOCKETS_PER_ADDRESS is not 0, and in dev not for loopback",
     )
     transport: TransportKind = Field(
         TransportKind.AUTO, description="how sockets are served: auto, gateway (Linux, no TLS inside) or portable"
@@ -225,6 +238,10 @@ class Settings(BaseSettings):
         if self.telegram_env is TelegramEnvironment.TEST and not self.is_dev:
             found.append(
                 f"{PREFIX}TELEGRAM_ENV=test lets in whom Telegram's test servers know, and anybody can be that."
+            )
+        if self.rate_limits is not RateLimitMode.ON and not self.is_dev:
+            found.append(
+                f"{PREFIX}RATE_LIMITS={self.rate_limits} refuses nobody, however often he asks or guesses; on does."
             )
         return found
 

@@ -14,4 +14,7 @@ cdef class SlidingWindow:
     cdef int64_t count
     cdef int64_t previous
 
+    cpdef int64_t wait_ms(self, int64_t now_ms) noexcept nogil
     cpdef int64_t acquire(self, int64_t now_ms) noexcept nogil
+    cpdef bint idle(self, int64_t now_ms) noexcept nogil
+    cdef int64_t turn_to(self, int64_t now_ms) noexcept nogil

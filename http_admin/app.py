@@ -17,6 +17,7 @@ from gameserver.identity.account_services import AccountServices
 from gameserver.identity.accounts import Accounts
 from gameserver.identity.sessions import Sessions
 from gameserver.metrics import Metrics
+from gameserver.rate_limits.limiter import RateLimits
 from http_admin import problems
 from http_admin.account import account_routes
 from http_admin.auth import auth_routes
@@ -35,6 +36,7 @@ class Services:
         accounts: logins.
         sessions: what players do with theirs.
         account: what players do with their own account.
+        limits: how often something may be asked.
         metrics: what is measured.
         socket_url: where players' sockets go, given the host name the browser asked for.
         is_dev: whether the dev login exists.
@@ -45,6 +47,7 @@ class Services:
     accounts: Accounts
     sessions: Sessions
     account: AccountServices
+    limits: RateLimits
     metrics: Metrics
     socket_url: Callable[[str], str]
     is_dev: bool
@@ -70,9 +73,9 @@ def create_app(services: Services) -> ASGIApp:
         redirect_slashes=False,
     )
     problems.install(app)
-    app.include_router(auth_routes(services.accounts, is_dev=services.is_dev))
-    app.include_router(account_routes(services.accounts, services.account))
-    app.include_router(session_routes(services.accounts, services.sessions))
+    app.include_router(auth_routes(services.accounts, services.limits, is_dev=services.is_dev))
+    app.include_router(account_routes(services.accounts, services.limits, services.account))
+    app.include_router(session_routes(services.accounts, services.limits, services.sessions))
     app.include_router(health_routes(services.metrics, ready=services.ready, degraded=services.degraded))
 
     @app.get("/config.json", tags=["page"])

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from gameserver.identity.accounts import Accounts, Login
 from gameserver.identity.tokens import AccessClaims
 from gameserver.identity.visitor import Visitor
+from gameserver.rate_limits.limiter import RateLimits
+from gameserver.rate_limits.table import LimitClass
 from http_admin.bearer import bearer_claims, visitor
 from http_admin.problems import documented
 
@@ -97,47 +99,49 @@ class Verified(BaseModel):
     expires_at_ms: int = Field(description="end of the token, Unix milliseconds")
 
 
-def auth_routes(accounts: Accounts, *, is_dev: bool) -> APIRouter:
+def auth_routes(accounts: Accounts, limits: RateLimits, *, is_dev: bool) -> APIRouter:
     """The routes under `/auth`.
 
     Args:
         accounts: does the work.
+        limits: how often access tokens may be shown; logins are counted where they are done.
         is_dev: whether `/auth/dev` exists.
     """
     routes = APIRouter(prefix="/auth", tags=["login"])
     Asking = Annotated[Visitor, Depends(visitor)]  # noqa: N806 - a type
-    Claims = Annotated[AccessClaims, Depends(bearer_claims(accounts))]  # noqa: N806 - a type
+    Reading = Annotated[AccessClaims, Depends(bearer_claims(accounts, limits, LimitClass.ACCOUNT_READ))]  # noqa: N806 - a type
+    Writing = Annotated[AccessClaims, Depends(bearer_claims(accounts, limits, LimitClass.ACCOUNT_WRITE))]  # noqa: N806 - a type
 
     def logged_in(login: Login) -> LoggedIn:
         return LoggedIn(
             access=login.access, refresh=login.refresh, expires_in_s=login.expires_in_s, player=login.public_id
         )
 
-    @routes.post("/login", responses=documented(401, 403, 413, 422, 503))
+    @routes.post("/login", responses=documented(401, 403, 413, 422, 429, 503))
     async def login(body: Annotated[TelegramLogin, Body(openapi_examples=_LOGINS)], asking: Asking) -> LoggedIn:
         """Log in with what Telegram signed; the first time this makes the player, and keeps who invited them."""
         if "widget" in body.model_fields_set:
             return logged_in(await accounts.login_widget(body.widget, asking))
         return logged_in(await accounts.login_telegram(body.init_data, asking))
 
-    @routes.post("/refresh", responses=documented(401, 403, 413, 422, 503))
+    @routes.post("/refresh", responses=documented(401, 403, 413, 422, 429, 503))
     async def refresh(body: RefreshLogin, asking: Asking) -> LoggedIn:
         """Exchange a refresh token; using one twice ends its session."""
         return logged_in(await accounts.refresh(body.refresh, asking))
 
-    @routes.get("/verify", responses=documented(401, 403))
-    async def verify(claims: Claims) -> Verified:
+    @routes.get("/verify", responses=documented(401, 403, 429))
+    async def verify(claims: Reading) -> Verified:
         """Say whose the access token is."""
         return Verified(player=claims.player, session=claims.session, expires_at_ms=claims.expires_at_s * 1_000)
 
-    @routes.post("/logout", status_code=204, response_class=Response, responses=documented(401, 403, 503))
-    async def logout(claims: Claims) -> None:
+    @routes.post("/logout", status_code=204, response_class=Response, responses=documented(401, 403, 429, 503))
+    async def logout(claims: Writing) -> None:
         """End the login session: its refresh token is worth nothing any more."""
         await accounts.logout(claims.session)
 
     if is_dev:
 
-        @routes.post("/dev", responses=documented(403, 413, 422, 503))
+        @routes.post("/dev", responses=documented(403, 413, 422, 429, 503))
         async def dev(body: DevLogin, asking: Asking) -> LoggedIn:
             """Log in by name, without Telegram. Exists in dev only."""
             return logged_in(await accounts.login_dev(body.name, asking))

@@ -34,6 +34,13 @@ STATUS_OF: Final = {
     ErrorCode.INTERNAL: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
+#: Statuses that say when to come back.
+_COME_BACK: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_RETRY_AFTER: Final = {
+    "description": "seconds after which the same request may succeed",
+    "schema": {"type": "integer", "minimum": 1},
+}
+
 log = get_logger(__name__)
 
 
@@ -59,8 +66,13 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
     """What the OpenAPI description says of an endpoint's problems."""
-    schema = {"schema": {"$ref": "#/components/schemas/Problem"}}
-    return {status: {"description": HTTPStatus(status).phrase, "content": {MEDIA_TYPE: schema}} for status in statuses}
+    described: dict[int | str, dict[str, object]] = {}
+    for status in statuses:
+        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        described[status] = {"description": HTTPStatus(status).phrase, "content": content}
+        if status in _COME_BACK:
+            described[status]["headers"] = {"Retry-After": _RETRY_AFTER}
+    return described
 
 
 def install(app: FastAPI) -> None:

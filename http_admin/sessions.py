@@ -11,6 +11,8 @@ from gameserver.identity.accounts import Accounts
 from gameserver.identity.sessions import Sessions
 from gameserver.identity.tokens import AccessClaims
 from gameserver.identity.visitor import Visitor
+from gameserver.rate_limits.limiter import RateLimits
+from gameserver.rate_limits.table import LimitClass
 from http_admin.bearer import bearer_claims, visitor
 from http_admin.problems import documented
 
@@ -69,20 +71,22 @@ class DeviceList(BaseModel):
     devices: list[Device]
 
 
-def session_routes(accounts: Accounts, sessions: Sessions) -> APIRouter:
+def session_routes(accounts: Accounts, limits: RateLimits, sessions: Sessions) -> APIRouter:
     """The routes under `/account/sessions` and `/account/devices`.
 
     Args:
         accounts: verifies access tokens.
+        limits: how often they may be shown.
         sessions: does the work.
     """
     routes = APIRouter(prefix="/account", tags=["logins"])
-    Claims = Annotated[AccessClaims, Depends(bearer_claims(accounts))]  # noqa: N806 - a type
+    Reading = Annotated[AccessClaims, Depends(bearer_claims(accounts, limits, LimitClass.ACCOUNT_READ))]  # noqa: N806 - a type
+    Writing = Annotated[AccessClaims, Depends(bearer_claims(accounts, limits, LimitClass.ACCOUNT_WRITE))]  # noqa: N806 - a type
     Asking = Annotated[Visitor, Depends(visitor)]  # noqa: N806 - a type
     DeviceId = Annotated[int, Path(ge=1, le=2**63 - 1)]  # noqa: N806 - a type
 
-    @routes.get("/sessions", responses=documented(401, 403, 503))
-    async def list_sessions(claims: Claims) -> SessionList:
+    @routes.get("/sessions", responses=documented(401, 403, 429, 503))
+    async def list_sessions(claims: Reading) -> SessionList:
         """All live logins of the player who asks, the latest seen first."""
         rows = await sessions.of(claims.player)
         return SessionList(sessions=[LoginSession(**asdict(row), current=row.id == claims.session) for row in rows])
@@ -91,33 +95,39 @@ def session_routes(accounts: Accounts, sessions: Sessions) -> APIRouter:
         "/sessions/{session}",
         status_code=204,
         response_class=Response,
-        responses=documented(401, 403, 404, 413, 422, 503),
+        responses=documented(401, 403, 404, 413, 422, 429, 503),
     )
-    async def rename_session(session: UUID, body: SessionName, claims: Claims) -> None:
+    async def rename_session(session: UUID, body: SessionName, claims: Writing) -> None:
         """Give a login a name."""
         await sessions.rename(claims.player, session, body.name)
 
     @routes.delete(
-        "/sessions/{session}", status_code=204, response_class=Response, responses=documented(401, 403, 404, 422, 503)
+        "/sessions/{session}",
+        status_code=204,
+        response_class=Response,
+        responses=documented(401, 403, 404, 422, 429, 503),
     )
-    async def end_session(session: UUID, claims: Claims, asking: Asking) -> None:
+    async def end_session(session: UUID, claims: Writing, asking: Asking) -> None:
         """End a login: its tokens are worth nothing any more and its sockets are closed, on whichever node."""
         await sessions.end(claims.player, session, asking)
 
-    @routes.post("/sessions/end-others", responses=documented(401, 403, 503))
-    async def end_others(claims: Claims, asking: Asking) -> Ended:
+    @routes.post("/sessions/end-others", responses=documented(401, 403, 429, 503))
+    async def end_others(claims: Writing, asking: Asking) -> Ended:
         """End every login but the one that asks."""
         return Ended(ended=await sessions.end_others(claims.player, claims.session, asking))
 
-    @routes.get("/devices", responses=documented(401, 403, 503))
-    async def list_devices(claims: Claims) -> DeviceList:
+    @routes.get("/devices", responses=documented(401, 403, 429, 503))
+    async def list_devices(claims: Reading) -> DeviceList:
         """What the player has played on, the latest seen first."""
         return DeviceList(devices=[Device(**asdict(row)) for row in await sessions.devices(claims.player)])
 
     @routes.delete(
-        "/devices/{device}", status_code=204, response_class=Response, responses=documented(401, 403, 404, 422, 503)
+        "/devices/{device}",
+        status_code=204,
+        response_class=Response,
+        responses=documented(401, 403, 404, 422, 429, 503),
     )
-    async def forget_device(device: DeviceId, claims: Claims, asking: Asking) -> None:
+    async def forget_device(device: DeviceId, claims: Writing, asking: Asking) -> None:
         """End all logins on a device and forget it."""
         await sessions.forget_device(claims.player, device, asking)
 

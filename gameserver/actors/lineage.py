@@ -20,6 +20,7 @@ from hotpath.player_state import Cursor
 from hotpath.tap_path import TapLine
 
 ANSWERS_AT_REST = 16  #: of so many lineages without a socket answers stay in memory: those that lost theirs last
+ROOM_MS = 600_000  #: after which there may be room for one lineage more: it is made when an idle player is loaded again
 
 
 class Lineage:
@@ -84,7 +85,10 @@ class Lineages(dict[bytes, Lineage]):
         """
         known = self.get(key)
         if known is None and len(self) >= MAX_LINEAGES:
-            raise RateLimited(f"this player has {MAX_LINEAGES} lineages of operations already; go on with one of them")
+            raise RateLimited(
+                f"this player has {MAX_LINEAGES} lineages of operations already; go on with one of them",
+                retry_after_ms=ROOM_MS,
+            )
         return known or Lineage(0)
 
     def rest(self, key: bytes) -> None:

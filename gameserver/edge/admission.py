@@ -3,26 +3,27 @@
 Sans-I/O. A transport asks `admit` for each connection it has accepted, says `opened` when the opening handshake is
 over, and `release` when the socket is gone. Whoever is refused is answered 503 and when to come back.
 
-What one address is: an IPv4 address; of IPv6 the first 64 bits, because so much is what one customer is given. Behind a
-proxy everybody has the proxy's address; there the limit per address is the proxy's business and is switched off here.
+What one address is: `gameserver.rate_limits.customer`. Behind a proxy everybody has the proxy's address; there the
+limit per address is the proxy's business and is switched off here.
 
 A refused connection uses up no handshake: who knocks too often is not locked out for longer, and a peer that is over
 its own limit takes nothing away from the others.
 """
 
 import dataclasses
-import ipaddress
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Self
 
 from gameserver.edge.upgrade import Refusal
+from gameserver.rate_limits.customer import customer_of
+from gameserver.settings import Settings
 
 #: Each one is a task with a parser of its own for up to the handshake's deadline; the kernel's queue is as long.
 MAX_HANDSHAKES = 4_096
 FULL_RETRY_S = 5  #: players leave by and by
 BUSY_RETRY_S = 1  #: handshakes are over soon
-_IPV6_CUSTOMER_BITS = 64
 
 
 @dataclass(slots=True)
@@ -74,6 +75,17 @@ class Admission:
         self._bucket_at_s = now_s()
         self._counts = AdmissionStatistics(max_sockets=max_sockets)
 
+    @classmethod
+    def of(cls, settings: Settings, now_s: Callable[[], float]) -> Self:
+        """As the settings want it; `now_s`: monotonic seconds."""
+        return cls(
+            settings.max_sockets,
+            settings.max_sockets_per_address,
+            settings.handshakes_per_s,
+            exempt_loopback=settings.is_dev,
+            now_s=now_s,
+        )
+
     def admit(self, address: str) -> Refusal | None:
         """Count a connection in, whose handshake begins now.
 
@@ -90,7 +102,7 @@ class Admission:
         if counts.handshakes >= self._max_handshakes:
             counts.refused_busy_total += 1
             return _later(BUSY_RETRY_S, "Too many players are just coming in; try again.")
-        customer, is_loopback = _customer(address)
+        customer, is_loopback = customer_of(address)
         if not (is_loopback and self._exempt_loopback):
             if 0 < self._max_per_address <= self._by_address.get(customer, 0):
                 counts.refused_address_total += 1
@@ -117,7 +129,7 @@ class Admission:
             address: what was admitted.
             opened: whether `opened` was called for it.
         """
-        customer, _ = _customer(address)
+        customer, _ = customer_of(address)
         left = self._by_address[customer] - 1
         if left:
             self._by_address[customer] = left
@@ -143,13 +155,3 @@ class Admission:
 
 def _later(retry_after_s: int, sentence: str) -> Refusal:
     return Refusal(503, sentence, retry_after_s)
-
-
-def _customer(address: str) -> tuple[str, bool]:
-    """Whom an address stands for, and whether that is this machine itself."""
-    if ":" not in address:
-        return address, address.startswith("127.")
-    parsed = ipaddress.IPv6Address(address)
-    if parsed.ipv4_mapped is not None:  # an IPv4 peer of a socket that is open for both
-        return _customer(str(parsed.ipv4_mapped))
-    return (parsed.packed[: _IPV6_CUSTOMER_BITS // 8].hex(), parsed.is_loopback)

@@ -5,12 +5,12 @@ handler runs inside the actor's turn: it may read and change the player, raise a
 wait.
 """
 
-from gameserver.actors.messages import Handler, Lookup, Turn
+from gameserver.actors.messages import Handler, Lookup, Operate, Origin, Turn
 from gameserver.actors.player import PlayerActor
 from gameserver.actors.purchases import buy_upgrade, list_offers, use_boost
 from gameserver.actors.transfers import find_receiver, send_transfer, tell_terms
-from gameserver.wire.catalogue import NoArgs, Nothing, Profile
-from gameserver.wire.messages import State
+from gameserver.wire.catalogue import ACTIONS, ActionKind, Durability, NoArgs, Nothing, Profile
+from gameserver.wire.messages import Action, State
 
 
 def noop(player: PlayerActor, args: NoArgs, turn: Turn) -> Nothing:
@@ -44,3 +44,15 @@ HANDLERS: dict[str, Handler] = {
 
 #: What an action has to know from the database before its turn.
 LOOKUPS: dict[str, Lookup] = {"transfer.send": find_receiver}
+
+
+def operation(origin: Origin, action: Action) -> Operate:
+    """An action as a message to its player's actor.
+
+    Args:
+        origin: the session it came over.
+        action: decoded, so that the catalogue has it.
+    """
+    spec, name = ACTIONS[action.name], action.name
+    writes, hard = spec.kind is ActionKind.WRITE, spec.durability is Durability.HARD
+    return Operate(origin, action.seq, name, action.args, HANDLERS[name], writes, hard, LOOKUPS.get(name))

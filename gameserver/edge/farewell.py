@@ -18,6 +18,7 @@ class Farewell:
     code: CloseCode  #: why, for the client's program
     reason: str  #: why, for its developer
     url: str | None = None  #: where to connect instead
+    after_ms: int = 0  #: not to come back before that, whoever else is sent away
 
 
 def farewell_to_refused(error: WireError) -> Farewell:
@@ -29,7 +30,7 @@ def farewell_to_refused(error: WireError) -> Farewell:
     if isinstance(error, Unauthenticated) and error.expired:
         return Farewell(CloseCode.TOKEN_EXPIRED, error.message)
     if isinstance(error, RateLimited):
-        return Farewell(CloseCode.RATE_LIMITED, error.message)
+        return Farewell(CloseCode.RATE_LIMITED, error.message, after_ms=error.retry_after_ms)
     if error.retry_after_ms:
         return Farewell(CloseCode.OVERLOADED, error.message)
     return Farewell(CloseCode.UNAUTHENTICATED, error.message)

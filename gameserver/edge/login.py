@@ -18,6 +18,8 @@ from gameserver.identity.accounts import Accounts
 from gameserver.identity.last_seen import LastSeen
 from gameserver.identity.visitor import Visitor
 from gameserver.logs import get_logger
+from gameserver.rate_limits.limiter import RateLimits
+from gameserver.rate_limits.table import LimitClass
 from gameserver.wire.messages import Hello
 from persistence.errors import DatabaseUnavailable
 
@@ -35,6 +37,7 @@ class LoginDoor:
         players: where the players' actors are.
         nursery: logins by init_data run in it.
         last_seen: told which logins come.
+        limits: how often they may.
         serving: whether what this node has in memory may be given to who comes; else another node may have it by now.
     """
 
@@ -44,6 +47,7 @@ class LoginDoor:
         players: Registry[UUID, PlayerActor],
         nursery: trio.Nursery,
         last_seen: LastSeen,
+        limits: RateLimits,
         *,
         serving: Callable[[], bool] = lambda: True,
     ) -> None:
@@ -52,12 +56,17 @@ class LoginDoor:
         self._players = players
         self._nursery = nursery
         self._last_seen = last_seen
+        self._limits = limits
         self._logins = 0  #: under way
 
     def greet(self, session: Greeted, hello: Hello) -> None:
         """Check the credential, then have the session join its player or turn it away."""
         if not self._serving():
             session.turned_away(Unavailable("this node has to renew its lease first"))
+            return
+        # Only a look: whose HELLO it is, and so what it counts for, is known when the credential is good.
+        if error := self._limits.refusal(LimitClass.HELLO, self._limits.caller(session.address), take=False):
+            session.turned_away(error)
             return
         if hello.body.token is None:
             if self._logins >= MAX_LOGINS:
@@ -68,11 +77,16 @@ class LoginDoor:
             return
         try:
             claims = self._accounts.verify(hello.body.token, _visitor(session, hello))
-            cell = self._players.cell(claims.player)
+            cell = self._cell(session, claims.player)
         except WireError as error:
             session.turned_away(error)
         else:
             self._join(session, hello, cell, claims.session, None)
+
+    def _cell(self, session: Greeted, player: UUID) -> Cell[PlayerActor]:
+        """Where the player is; raises why this HELLO may not go there."""
+        self._limits.demand(LimitClass.HELLO, self._limits.caller(session.address, player))
+        return self._players.cell(player)
 
     def _join(
         self,
@@ -90,7 +104,7 @@ class LoginDoor:
         try:
             with trio.fail_after(LOGIN_S):
                 login = await self._accounts.login_telegram(hello.body.init_data, _visitor(session, hello))
-            cell = self._players.cell(login.public_id)
+            cell = self._cell(session, login.public_id)
             self._join(session, hello, cell, login.session_id, (login.access, login.refresh))
         except WireError as error:
             session.turned_away(error)

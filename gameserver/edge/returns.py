@@ -30,7 +30,7 @@ EARLIEST_MS: Final[Mapping[CloseCode, int]] = MappingProxyType(
         CloseCode.OVERLOADED: 1_000,
         CloseCode.RESYNC: 100,
         CloseCode.TOKEN_EXPIRED: 0,
-        CloseCode.RATE_LIMITED: 600_000,  # one lineage too many: room is made when an idle player is loaded again
+        CloseCode.RATE_LIMITED: 1_000,
     }
 )
 

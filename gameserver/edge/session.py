@@ -12,14 +12,16 @@ from uuid import UUID
 from gameserver.actors.actor import Cell
 from gameserver.actors.messages import Attach, Detach, Operate, Spoil, Taps, Welcomed
 from gameserver.actors.player import PlayerActor
-from gameserver.edge.dispatch import HANDLERS, LOOKUPS
+from gameserver.edge.dispatch import operation
 from gameserver.edge.farewell import Farewell, farewell_to_refused
 from gameserver.edge.greeting import welcome_frame
 from gameserver.edge.lifecycle import TRANSITIONS, Happening, State
 from gameserver.edge.surroundings import Surroundings
 from gameserver.errors import InvalidArgument, Malformed, RateLimited, WireError
 from gameserver.logs import get_logger
-from gameserver.wire.catalogue import ACTIONS, ActionKind, Durability
+from gameserver.rate_limits.limiter import Caller
+from gameserver.rate_limits.table import LimitClass
+from gameserver.wire.catalogue import LIMIT_CLASSES
 from gameserver.wire.codec import BadHello, decode_client, encode
 from gameserver.wire.messages import Action, Durable, ErrorFrame, Event, Goodbye, Hello, Ping, Pong, Result, Tap
 from gameserver.wire.ops import (
@@ -33,12 +35,9 @@ from gameserver.wire.ops import (
     CloseCode,
 )
 from hotpath.outbox import Outbox
-from hotpath.rate_limit import SlidingWindow
 from hotpath.tap_codec import decode_tap
 from hotpath.tap_path import Seat
 
-ACTIONS_PER_WINDOW = 1_000  #: actions and pings of one session within …
-ACTION_WINDOW_MS = 10_000  #: … this long
 JOIN_DEADLINE_MS = 15_000  #: from HELLO to WELCOME; then the node is overloaded
 LAST_WORDS_MS = 3_000  #: to write what is queued after the end was decided
 
@@ -57,6 +56,7 @@ class Session:
 
     __slots__ = (
         "_abort",
+        "_caller",
         "_cell",
         "_ended_ms",
         "_greeted",
@@ -64,7 +64,6 @@ class Session:
         "_shared",
         "_strikes",
         "_tokens",
-        "_window",
         "address",
         "due_ms",
         "far_due_ms",
@@ -89,7 +88,7 @@ class Session:
         self._cell: Cell[PlayerActor] | None = None
         self._tokens: tuple[str, str] | None = None
         self._greeted, self._strikes = False, 0
-        self._window: SlidingWindow | None = None
+        self._caller: Caller | None = None  #: for whom is counted what is no tap
         self._ended_ms = self._pinged_ms = 0
         shared.watch.watch(self, uptime_ms + HELLO_DEADLINE_S * 1_000)
 
@@ -164,9 +163,7 @@ class Session:
             tokens: new (access, refresh) for a login by init_data.
         """
         if self.state is State.OPENING:
-            self._cell = cell
-            self.login = login
-            self._tokens = tokens
+            self._cell, self.login, self._tokens = cell, login, tokens
             self.lineage = hello.body.lineage
             cell.deliver(Attach(self, hello.body.channels))
 
@@ -182,8 +179,7 @@ class Session:
         self._move(Happening.WELCOMED)
         self.seat.take(welcomed.line, self._cell.gate, welcomed.actor, self)
         tokens, self._tokens = self._tokens, None
-        now_ms = self._shared.clock.now_ms()
-        self._send(welcome_frame(welcomed, login=self.login, tokens=tokens, now_ms=now_ms))
+        self._send(welcome_frame(welcomed, login=self.login, tokens=tokens, now_ms=self._shared.clock.now_ms()))
 
     def detached(self) -> None:
         """The attachment has ended."""
@@ -255,9 +251,8 @@ class Session:
     def _say_goodbye(self, words: Farewell) -> None:
         if self.state not in (State.DRAINING, State.CLOSED):
             self._shared.counters.goodbyes_total += 1
-            after_ms = self._shared.returns.after_ms(words.code)
-            goodbye = Goodbye(words.code, words.reason, after_ms, words.url)
-            self._end(words.code, words.reason, encode(goodbye))
+            after_ms = max(self._shared.returns.after_ms(words.code), words.after_ms)
+            self._end(words.code, words.reason, encode(Goodbye(words.code, words.reason, after_ms, words.url)))
 
     def _receive_first(self, payload: bytes) -> None:
         try:
@@ -266,9 +261,7 @@ class Session:
             self.goodbye(CloseCode.HELLO_REQUIRED, f"the first frame must be a HELLO: {error.message}")
             return
         if not isinstance(message, Hello):
-            self.goodbye(
-                CloseCode.HELLO_REQUIRED, "the first frame must be a HELLO, and nothing may follow until WELCOME"
-            )
+            self.goodbye(CloseCode.HELLO_REQUIRED, "the first frame must be a HELLO, the next comes after WELCOME")
         elif self._greeted:
             self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
         else:
@@ -290,6 +283,8 @@ class Session:
             self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
             return
         except InvalidArgument as error:
+            if self._flooding():
+                return
             if error.seq:
                 self._deliver(Spoil(self, error.seq, error))
             else:
@@ -298,16 +293,14 @@ class Session:
         match message:
             case Tap():
                 self._tap(message.seq, message.count)
+            case Hello():
+                self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
+            case _ if self._flooding():
+                pass
             case Action():
                 self._act(message)
             case Ping():
-                if wait_ms := self._limit():
-                    self._error(0, RateLimited("too many pings", retry_after_ms=wait_ms))
-                else:
-                    now_ms = self._shared.clock.now_ms()
-                    self._send(encode(Pong(n=message.n, client_ms=message.client_ms, server_ms=now_ms)))
-            case Hello():
-                self.close(CloseCode.PROTOCOL_ERROR, "a second HELLO")
+                self._pong(message)
 
     def _tap(self, seq: int, count: int) -> None:
         self._shared.counters.taps_claimed_total += count
@@ -322,18 +315,28 @@ class Session:
 
     def _act(self, action: Action) -> None:
         self.seat.operated_ms = self.seat.heard_ms
-        if wait_ms := self._limit():
-            self.refuse(action.seq, RateLimited("too many actions", retry_after_ms=wait_ms))
-            return
-        spec = ACTIONS[action.name]
-        writes, hard = spec.kind is ActionKind.WRITE, spec.durability is Durability.HARD
-        handler, lookup = HANDLERS[action.name], LOOKUPS.get(action.name)
-        self._deliver(Operate(self, action.seq, action.name, action.args, handler, writes, hard, lookup))
+        if (error := self._too_often(LIMIT_CLASSES[action.name])) is not None:
+            self.refuse(action.seq, error)
+        else:
+            self._deliver(operation(self, action))
 
-    def _limit(self) -> int:
-        if self._window is None:
-            self._window = SlidingWindow(ACTIONS_PER_WINDOW, ACTION_WINDOW_MS)
-        return self._window.acquire(self.seat.heard_ms)
+    def _pong(self, ping: Ping) -> None:
+        if (error := self._too_often(LimitClass.PING)) is not None:
+            self._error(0, error)
+        else:
+            self._send(encode(Pong(n=ping.n, client_ms=ping.client_ms, server_ms=self._shared.clock.now_ms())))
+
+    def _flooding(self) -> bool:
+        """Count a frame that is no tap; of too many the session ends, whether or not they were refused."""
+        if error := self._too_often(LimitClass.FRAME):
+            self.turned_away(error)
+        return error is not None
+
+    def _too_often(self, limit_class: LimitClass) -> RateLimited | None:
+        if self._caller is None:
+            assert self._cell is not None
+            self._caller = self._shared.limits.caller(self.address, self._cell.key, is_session=True)
+        return self._shared.limits.refusal(limit_class, self._caller)
 
     def _deliver(self, message: Taps | Operate | Spoil) -> None:
         assert self._cell is not None

@@ -10,6 +10,7 @@ from gameserver.clock import Clock
 from gameserver.edge.counters import Counters
 from gameserver.edge.returns import Returns
 from gameserver.errors import WireError
+from gameserver.rate_limits.limiter import RateLimits
 from gameserver.wire.messages import Hello
 from hotpath.tap_path import Notices
 
@@ -69,3 +70,4 @@ class Surroundings:
     notices: Notices
     counters: Counters
     returns: Returns
+    limits: RateLimits

@@ -22,6 +22,8 @@ from gameserver.identity.security_log import SecurityLog
 from gameserver.identity.telegram import BadInitData, TelegramLogin, TelegramVerifier
 from gameserver.identity.tokens import AccessClaims, TokenIssuer
 from gameserver.identity.visitor import UNKNOWN, Visitor, printable
+from gameserver.rate_limits.limiter import RateLimits
+from gameserver.rate_limits.table import LimitClass
 from persistence.account_store import AccountRow, LoginProof
 from persistence.registration import Newcomer
 from persistence.security_log_store import SecurityEvent
@@ -83,6 +85,7 @@ class Accounts:
         dev: whether names alone may log in.
         barred: who may not play although the token verifies.
         security_log: told what was refused.
+        limits: how often somebody may log in.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class Accounts:
         dev: bool,
         barred: Barred,
         security_log: SecurityLog,
+        limits: RateLimits,
     ) -> None:
         self._store = store
         self._issuer = issuer
@@ -103,6 +107,7 @@ class Accounts:
         self._dev = dev
         self._barred = barred
         self._security_log = security_log
+        self._limits = limits
 
     async def login_telegram(self, init_data: str, visitor: Visitor = UNKNOWN) -> Login:
         """Log in whoever opened the Mini App; the same `initData` within its age logs in the same player again.
@@ -113,10 +118,11 @@ class Accounts:
 
         Raises:
             BadInitData: it proves nothing.
+            RateLimited: too many logins from there, or of this user.
         """
-        now_ms = self._clock.now_ms()
+        now_ms = self._look(visitor)
         user = self.prove_telegram(init_data, visitor)
-        with self._noting("init_data", visitor):
+        with self._judging("init_data", visitor):
             return await self._login_telegram("init_data", user, visitor, now_ms)
 
     async def login_widget(self, fields: Mapping[str, str | int], visitor: Visitor = UNKNOWN) -> Login:
@@ -128,15 +134,22 @@ class Accounts:
 
         Raises:
             BadInitData: they prove nothing.
+            RateLimited: as above.
         """
-        now_ms = self._clock.now_ms()
-        with self._noting("widget", visitor):
+        now_ms = self._look(visitor)
+        with self._judging("widget", visitor):
             user = self._telegram.widget(fields, now_ms // 1000)
             return await self._login_telegram("widget", user, visitor, now_ms)
+
+    def _look(self, visitor: Visitor) -> int:
+        """The present, in ms, where a login from there may be judged; before it is, nobody knows whose it is."""
+        self._limits.demand(LimitClass.LOGIN, self._limits.caller(visitor.address), take=False)
+        return self._clock.now_ms()
 
     async def _login_telegram(
         self, kind: Literal["init_data", "widget"], user: TelegramLogin, visitor: Visitor, now_ms: int
     ) -> Login:
+        self._limits.demand(LimitClass.LOGIN, self._limits.caller(visitor.address, user.user_id))
         invitation = _INVITATION.fullmatch(user.start_param)
         newcomer = Newcomer(
             display_name(user),
@@ -160,9 +173,11 @@ class Accounts:
         Raises:
             Forbidden: this server is not in dev mode.
             InvalidArgument: no such name can be.
+            RateLimited: too many logins from there.
         """
         if not self._dev:
             raise Forbidden("login by name exists only with GAME_ENV=dev")
+        self._limits.demand(LimitClass.LOGIN, self._limits.caller(visitor.address))
         if not 1 <= len(name) <= MAX_NAME_CHARS or name != printable(name):
             raise InvalidArgument(f"a name has 1 to {MAX_NAME_CHARS} printable characters and single spaces inside")
         refresh, session = self._new_session(visitor, self._clock.now_ms())
@@ -178,8 +193,10 @@ class Accounts:
 
         Raises:
             Unauthenticated: unknown, expired, or used before; in the last case its whole session has ended.
+            RateLimited: too many from there.
         """
-        with self._noting("refresh_token", visitor):
+        self._limits.demand(LimitClass.REFRESH, self._limits.caller(visitor.address))
+        with self._judging("refresh_token", visitor):
             if len(refresh_token) > _MAX_REFRESH_CHARS or not refresh_token.isascii():
                 raise Unauthenticated("this is not a refresh token")
             successor = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
@@ -203,8 +220,9 @@ class Accounts:
 
         Raises:
             BadInitData: it proves nothing.
+            RateLimited: too many bad credentials from there.
         """
-        with self._noting("init_data", visitor):
+        with self._judging("init_data", visitor):
             return self._telegram.init_data(init_data, self._clock.now_ms() // 1000)
 
     def verify(self, access_token: str, visitor: Visitor = UNKNOWN) -> AccessClaims:
@@ -217,15 +235,21 @@ class Accounts:
         Raises:
             Unauthenticated: it does not verify; `expired` if it once did. Or its login has ended.
             Banned: the player is.
+            RateLimited: too many bad credentials from there.
         """
-        with self._noting("access_token", visitor):
+        with self._judging("access_token", visitor):
             claims = self._issuer.verify(access_token, self._clock.now_ms() // 1000)
             self._judge(claims.player, claims.session)
             return claims
 
     @contextlib.contextmanager
-    def _noting(self, credential: str, visitor: Visitor) -> Iterator[None]:
-        """Note in the security log if the credential is refused inside; one that is only too old is no event."""
+    def _judging(self, credential: str, visitor: Visitor) -> Iterator[None]:
+        """Inside, the credential is judged: not at all where there were too many bad ones from that address.
+
+        One that is refused is noted in the security log; one that is only too old is no event.
+        """
+        caller = self._limits.caller(visitor.address)
+        self._limits.demand(LimitClass.CREDENTIAL, caller, take=False)
         try:
             yield
         except Banned:
@@ -235,6 +259,7 @@ class Accounts:
             if not error.expired:
                 why = error.fault.value if isinstance(error, BadInitData) else "not good"
                 self._security_log.note(SecurityEvent.LOGIN_REFUSED, f"{credential}: {why}", visitor=visitor)
+                self._limits.count(LimitClass.CREDENTIAL, caller)
             raise
 
     def _judge(self, player: UUID, session: UUID) -> None:

@@ -21,7 +21,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -29,7 +29,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gameserver.errors import Unauthenticated
-from gameserver.settings import TelegramEnvironment
+from gameserver.settings import Settings, TelegramEnvironment
 
 MAX_INIT_DATA_BYTES: Final = 3_500  #: fits a HELLO of 4 096 bytes with room for the rest; a widget's fields as well
 
@@ -120,6 +120,17 @@ class TelegramVerifier:
     environment: TelegramEnvironment = TelegramEnvironment.PROD
     max_age_s: int = 86_400
     max_skew_s: int = 60
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """As the settings want it."""
+        return cls(
+            bot_tokens=settings.bot_tokens,
+            bot_id=settings.bot_id,
+            environment=settings.telegram_env,
+            max_age_s=settings.initdata_max_age_s,
+            max_skew_s=settings.initdata_max_skew_s,
+        )
 
     def init_data(self, raw: str, now_s: int) -> TelegramLogin:
         """Check an `initData` and read it.

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from gameserver.errors import RateLimited
+from gameserver.rate_limits.customer import customer_of
 from persistence.throttle_store import ThrottleStore
-
-_IPV6_CUSTOMER_BITS: Final = 64  #: what one customer is given; the rest of the address is the customer's to change
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +58,9 @@ def subject(purpose: str, whom: object) -> bytes:
 def network_of(address: str) -> str:
     """Whom an address stands for: itself, or of IPv6 its first 64 bits; what is no address stands for all such."""
     try:
-        parsed = ipaddress.ip_address(address)
+        return customer_of(str(ipaddress.ip_address(address)))[0]
     except ValueError:
         return "unknown"
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, _IPV6_CUSTOMER_BITS), strict=False))
-    return str(parsed)
 
 
 async def admit(store: ThrottleStore, allowances: Mapping[bytes, Allowance], now_ms: int) -> None:

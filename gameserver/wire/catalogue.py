@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final, Literal
 
 from msgspec import Meta, Struct
 
+from gameserver.rate_limits.table import LimitClass
 from gameserver.wire.messages import Label, State, Whole
 from gameserver.wire.ops import MAX_SAFE_INT
 
@@ -179,6 +180,13 @@ class ActionSpec:
     doc: str  #: one sentence
     example: Mapping[str, Any] = field(default_factory=dict)  #: arguments that decode
 
+    @property
+    def limit_class(self) -> LimitClass:
+        """What counts against it when it is done too often: what costs alike is limited alike."""
+        if self.kind is ActionKind.READ:
+            return LimitClass.READ
+        return LimitClass.HARD if self.durability is Durability.HARD else LimitClass.WRITE
+
 
 @dataclass(frozen=True, slots=True)
 class EventSpec:
@@ -258,6 +266,8 @@ _EVENTS = (
 
 #: Every action by its name.
 ACTIONS: Final[Mapping[str, ActionSpec]] = MappingProxyType({spec.name: spec for spec in _ACTIONS})
+#: What counts against each action when it is done too often.
+LIMIT_CLASSES: Final[Mapping[str, LimitClass]] = MappingProxyType({spec.name: spec.limit_class for spec in _ACTIONS})
 #: Every event by its name.
 EVENTS: Final[Mapping[str, EventSpec]] = MappingProxyType({spec.name: spec for spec in _EVENTS})
 assert len(ACTIONS) == len(_ACTIONS), "an action is declared twice"

@@ -64,7 +64,8 @@ export class Account {
     try {
       this.#tokens = { ...this.#tokens, ...(await post("/auth/refresh", { refresh })) };
     } catch (error) {
-      if (error.status === undefined || error.status >= 500) throw error;
+      // Too often (429), or the server's fault: the refresh token is as good as before.
+      if (error.status === undefined || error.status === 429 || error.status >= 500) throw error;
       await this.login().catch((reason) => {
         throw reason instanceof LoginFailed ? new LoginRequired(reason.message) : reason;
       });

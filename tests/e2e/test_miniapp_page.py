@@ -92,6 +92,19 @@ def test_a_reload_logs_in_again_and_loses_no_tap(page: Page, game: ScriptedGame)
     assert game.xp == 2
 
 
+@pytest.mark.parametrize(("status", "then"), [(429, "/auth/refresh"), (503, "/auth/refresh"), (401, "/auth/dev")])
+def test_a_refresh_token_is_given_up_only_when_it_was_judged(
+    page: Page, game: ScriptedGame, status: int, then: str
+) -> None:
+    log_in(page, game)
+    game.refuse_refresh = [status]
+    game.goodbye(4011)
+    expect(page.locator("#state")).to_have_attribute("data-state", "live", timeout=10_000)
+    page.click("#tap")
+    expect(page.locator("#xp")).to_have_attribute("data-confirmed", "1")
+    assert [path for path, _ in game.http_posts] == ["/auth/dev", "/auth/refresh", then]
+
+
 def test_an_end_for_good_is_explained(page: Page, game: ScriptedGame) -> None:
     log_in(page, game)
     game.close(4509)

@@ -22,6 +22,7 @@ from persistence.postgres import Database
 from persistence.session_store import SessionStore
 from tests.fakes.front_desk import front_desk
 from tests.fakes.loopback_game import KEY
+from tests.fakes.memory_refusals import rate_limits
 from tests.fakes.telegram import BOT_TOKEN, init_data
 
 FAST = 4  #: the least that bcrypt takes
@@ -50,6 +51,7 @@ class AccountSite:
         self.renamed: dict[UUID, str] = {}
         self.barred = Barred(self.clock, token_ms=1_000 * TOKEN_LIFE_S)
         self.address = address
+        self.limits = rate_limits(self.clock)
         issuer = TokenIssuer({"test": KEY})
         self.address_hash = AddressHash(b"a secret of tests")
         self.accounts = front_desk(
@@ -59,6 +61,7 @@ class AccountSite:
             telegram=TelegramVerifier(bot_tokens=(BOT_TOKEN,)),
             dev=True,
             barred=self.barred,
+            limits=self.limits,
         )
         self.services: AccountServices = account_services(
             *(database, self.accounts, self.clock, self.address_hash),
@@ -73,6 +76,7 @@ class AccountSite:
                 accounts=self.accounts,
                 sessions=Sessions(SessionStore(self.database), self.clock, self.address_hash),
                 account=self.services,
+                limits=self.limits,
                 metrics=Metrics(),
                 socket_url=lambda host: f"ws://{host}/ws",
                 is_dev=True,

@@ -14,6 +14,7 @@ from tests.fakes.other_side import pack, unpack
 SUBPROTOCOL = "ppj.v1.msgpack"
 HELLO, TAP, ACTION, PING = 1, 2, 3, 4
 WELCOME, TAPPED, RESULT, ERROR, PONG, EVENT, DURABLE, GOODBYE = range(64, 72)
+HOST = "127.0.0.1"
 ANSWER_S = 10  #: nothing on a loopback takes that long
 
 
@@ -87,16 +88,18 @@ async def connect(
     path: str = "/ws",
     headers: Sequence[tuple[bytes, bytes]] = (),
     tls: ssl.SSLContext | None = None,
+    source: str | None = None,
 ) -> AsyncIterator[GameClient]:
-    """A connected client; the socket is closed without ceremony at the end of the block."""
+    """A connected client, from the address `source`; the socket is closed without ceremony at the end of the block."""
     async with trio.open_nursery() as nursery:
         with trio.fail_after(ANSWER_S):
-            socket = await trio_websocket.connect_websocket(
+            tcp = await trio.open_tcp_stream(HOST, port, local_address=source)
+            stream = tcp if tls is None else trio.SSLStream(tcp, tls, server_hostname=HOST, https_compatible=True)
+            socket = await trio_websocket.wrap_client_stream(
                 nursery,
-                "127.0.0.1",
-                port,
+                stream,
+                f"{HOST}:{port}",
                 path,
-                use_ssl=tls or False,
                 subprotocols=list(subprotocols),
                 extra_headers=list(headers),
             )

@@ -1,5 +1,6 @@
 """A session without a socket: its player is really there, its frames are read from its outbox."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -12,10 +13,12 @@ from gameserver.edge.heartbeat import Heartbeat
 from gameserver.edge.returns import DEFAULT_PER_S, Returns
 from gameserver.edge.session import Session
 from gameserver.edge.surroundings import Greeted, Surroundings
+from gameserver.rate_limits.table import TABLE, Limit
 from gameserver.wire.messages import Hello
 from hotpath.outbox import Outbox
 from hotpath.tap_path import Gate
 from tests.fakes.game_client import ERROR, GOODBYE, HELLO, WELCOME, hello_map
+from tests.fakes.memory_refusals import rate_limits
 from tests.fakes.other_side import pack, unpack
 from tests.fakes.player_database import PlayerDatabase
 
@@ -35,9 +38,13 @@ class HeldDoor:
 
 
 class LoneSession:
-    """One session, its deadlines, its player."""
+    """One session, its deadlines, its player.
 
-    def __init__(self) -> None:
+    Args:
+        table: how often it may do what.
+    """
+
+    def __init__(self, table: Iterable[Limit] = TABLE) -> None:
         self.clock = ManualClock()
         self.door = HeldDoor()
         self.heartbeat = Heartbeat(self.clock)
@@ -60,6 +67,7 @@ class LoneSession:
             self.heartbeat.notices,
             self.counters,
             Returns(self.clock, loads, DEFAULT_PER_S),
+            rate_limits(self.clock, table=table),
         )
         self.session = Session(self.shared, Outbox(self._wake), self._abort)
 

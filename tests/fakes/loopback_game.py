@@ -3,7 +3,7 @@
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from gameserver.identity.barred import Barred
 from gameserver.identity.last_seen import LastSeen
 from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
+from gameserver.rate_limits.table import TABLE, Limit
 from gameserver.settings import TransportKind
 from persistence.account_store import AccountRow, LoginProof
 from persistence.records import LoadedPlayer
@@ -33,6 +34,7 @@ from persistence.registration import Newcomer
 from persistence.session_store import NewSession
 from tests.fakes.front_desk import front_desk
 from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.memory_refusals import rate_limits
 from tests.fakes.memory_sessions import MemorySessions
 from tests.fakes.player_database import PlayerDatabase
 from tests.fakes.telegram import BOT_TOKEN
@@ -100,17 +102,26 @@ async def loopback_game(
     origins: Collection[str] = (),
     tls: ssl.SSLContext | None = None,
     admission: Admission | None = None,
+    table: Iterable[Limit] | None = None,
 ) -> AsyncIterator[LoopbackGame]:
     """Serve while the block runs; fails if a session, a task or a descriptor is left after it.
 
-    The game's clock stands still until a test moves it; Trio's runs.
+    The game's clock stands still until a test moves it; Trio's runs. Limits are as in dev, where `table` is given
+    those, for loopback too.
     """
     descriptors = _descriptors()
     clock, database = ManualClock(), PlayerDatabase()
     issuer = TokenIssuer({"test": KEY})
     telegram = TelegramVerifier(bot_tokens=(BOT_TOKEN,))
     barred = Barred(clock, token_ms=1_000 * TOKEN_LIFE_S)
-    accounts = front_desk(_RegisteringAccounts(database), issuer, clock, telegram=telegram, dev=True, barred=barred)
+    limits = rate_limits(clock, table=TABLE if table is None else table, exempt_loopback=table is None)
+    accounts = front_desk(
+        *(_RegisteringAccounts(database), issuer, clock),
+        telegram=telegram,
+        dev=True,
+        barred=barred,
+        limits=limits,
+    )
     players = build_registry(database, clock)
     sessions = MemorySessions()
     heartbeat = Heartbeat(clock)
@@ -118,11 +129,13 @@ async def loopback_game(
         await nursery.start(players.run)
         nursery.start_soon(heartbeat.run)
         counters = Counters()
-        door = LoginDoor(accounts, players, nursery, LastSeen(sessions, clock))
+        door = LoginDoor(accounts, players, nursery, LastSeen(sessions, clock), limits)
         admission = admission or Admission(10_000, 0, 0, exempt_loopback=True, now_s=trio.current_time)
         listener = Listener(
             Surroundings(
-                clock, door, heartbeat, heartbeat.notices, counters, Returns(clock, players.loads, DEFAULT_PER_S)
+                *(clock, door, heartbeat, heartbeat.notices, counters),
+                Returns(clock, players.loads, DEFAULT_PER_S),
+                limits,
             ),
             admission,
             allowed_origins=origins,

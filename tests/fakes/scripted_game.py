@@ -86,6 +86,7 @@ class ScriptedGame:
         #: Does what it is told, but its answers are lost.
         self.answers_lost = False
         self.refuse_hello: list[int] = []
+        self.refuse_refresh: list[int] = []  #: statuses of the next answers to POST /auth/refresh
         self.error_for: dict[int, list[tuple[int, str, int]]] = {}
         self.accept_at_most = 100
         #: What actions are answered with, by name.
@@ -342,6 +343,8 @@ class _Pages(SimpleHTTPRequestHandler):
         tokens = {"access": "access-1", "refresh": "refresh-1", "expires_in_s": 900, "player": "player-1"}
         if self.game.http_down:
             self._json(503, {"title": "starting"})
+        elif self.path == "/auth/refresh" and self.game.refuse_refresh:
+            self._json(self.game.refuse_refresh.pop(0), {"title": "scripted"})
         elif self.path == "/auth/dev" and not self.game.dev_login:
             self._json(404, {"title": "not found"})
         elif self.path == "/auth/login" and "hash=" not in body["init_data"]:

@@ -1,6 +1,6 @@
 """The HTTP side over ASGI, without a port, on what is in memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +17,7 @@ from gameserver.identity.sessions import Sessions
 from gameserver.identity.telegram import TelegramVerifier
 from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
 from gameserver.metrics import Metrics
+from gameserver.rate_limits.table import TABLE, Limit
 from http_admin.app import Services, create_app
 from persistence.account_store import AccountRow
 from persistence.session_store import NewSession
@@ -24,6 +25,7 @@ from tests.fakes.away_database import AwayDatabase
 from tests.fakes.front_desk import front_desk
 from tests.fakes.loopback_game import KEY
 from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.memory_refusals import rate_limits
 from tests.fakes.memory_sessions import MemorySessions
 from tests.fakes.noted_events import NotedEvents
 from tests.fakes.telegram import BOT_TOKEN, init_data
@@ -60,10 +62,12 @@ class Site:
     sessions: MemorySessions = field(default_factory=MemorySessions)
     noted: NotedEvents = field(default_factory=NotedEvents)
     database: AwayDatabase = field(default_factory=AwayDatabase)
+    table: Iterable[Limit] = TABLE  #: how often may be asked; for loopback too
     issuer: TokenIssuer = field(default_factory=lambda: TokenIssuer({"test": KEY}))
 
     def __post_init__(self) -> None:
         self.barred = Barred(self.clock, token_ms=1_000 * TOKEN_LIFE_S)
+        self.limits = rate_limits(self.clock, table=self.table, exempt_loopback=False)
 
     def app(self) -> ASGIApp:
         accounts = front_desk(
@@ -74,6 +78,7 @@ class Site:
             dev=self.dev,
             barred=self.barred,
             noted=self.noted,
+            limits=self.limits,
         )
         return create_app(
             Services(
@@ -84,6 +89,7 @@ class Site:
                     renamed=lambda _player, _name: None,
                     bcrypt_cost=4,
                 ),
+                limits=self.limits,
                 metrics=self.metrics,
                 socket_url=lambda host: f"wss://{host}/ws",
                 is_dev=self.dev,
@@ -93,8 +99,8 @@ class Site:
         )
 
     @asynccontextmanager
-    async def client(self, *, raises: bool = True) -> AsyncIterator[httpx.AsyncClient]:
-        transport = httpx.ASGITransport(self.app(), raise_app_exceptions=raises)
+    async def client(self, *, raises: bool = True, address: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(self.app(), raise_app_exceptions=raises, client=(address, 1))
         async with httpx.AsyncClient(transport=transport, base_url="http://game.example") as client:
             yield client
 

@@ -32,6 +32,7 @@ from tests.fakes.front_desk import front_desk
 from tests.fakes.game_client import GOODBYE, HELLO, WELCOME, hello_map
 from tests.fakes.loopback_game import KEY, build_registry
 from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.memory_refusals import rate_limits
 from tests.fakes.memory_sessions import MemorySessions
 from tests.fakes.other_side import pack, unpack
 from tests.fakes.player_database import PlayerDatabase
@@ -74,10 +75,11 @@ class Node:
         self.players: Registry[UUID, PlayerActor] = build_registry(self.database, self.clock)
         self.returns = Returns(self.clock, self.players.loads, DEFAULT_PER_S)
         self.heartbeat = Heartbeat(self.clock)
-        accounts = front_desk(MemoryAccounts(), self.issuer, self.clock)
-        door = LoginDoor(accounts, self.players, nursery, LastSeen(MemorySessions(), self.clock))
+        limits = rate_limits(self.clock)
+        accounts = front_desk(MemoryAccounts(), self.issuer, self.clock, limits=limits)
+        door = LoginDoor(accounts, self.players, nursery, LastSeen(MemorySessions(), self.clock), limits)
         notices = self.heartbeat.notices
-        self.shared = Surroundings(self.clock, door, self.heartbeat, notices, Counters(), self.returns)
+        self.shared = Surroundings(self.clock, door, self.heartbeat, notices, Counters(), self.returns, limits)
         self.waiting_max = 0
         self.began_s = trio.current_time()
 

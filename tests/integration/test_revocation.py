@@ -148,6 +148,7 @@ def test_where_and_on_what_a_player_plays(nodes: tuple[ServerProcess, ServerProc
             await client.hello(token, device="a phone", client="test/1")
             devices: list[Any] = []
             while not devices:  # written some seconds later
+                await trio.sleep(0.2)  # who looks all the time is refused
                 devices = (await trio.to_thread.run_sync(call, second, "GET", "account/devices", token))[1]["devices"]
             assert [(one["device"], one["client"], one["address"]) for one in devices] == [
                 ("a phone", "test/1", "127.0.0.1")

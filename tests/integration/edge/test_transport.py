@@ -379,7 +379,7 @@ async def test_a_crash_in_one_session_is_1011_and_the_others_go_on(monkeypatch: 
         def crash(*arguments: object) -> None:
             raise RuntimeError("a bug", arguments)
 
-        monkeypatch.setattr(type(victim), "_limit", lambda session: crash() if session is victim else 0)
+        monkeypatch.setattr(type(victim), "_too_often", lambda session, _: crash() if session is victim else None)
         await bad.send(PING, 1, 1)
         frames, code = await bad.end()
         assert (frames, code) == ([], 1011)

@@ -49,3 +49,34 @@ def test_what_is_most_likely_not_meant_is_a_warning(monkeypatch: pytest.MonkeyPa
         (Verdict.WARNING, True),
         (Verdict.GOOD, False),
     ]
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "who asks too often is refused; addresses are counted, but for loopback"),
+        ({"RATE_LIMITS": "dry-run"}, "a dry run: nobody is refused; addresses are counted"),
+        ({"MAX_SOCKETS_PER_ADDRESS": "0"}, "addresses are not counted"),
+        ({"RATE_LIMITS": "off"}, "off: nobody is refused, nothing is counted"),
+    ],
+)
+def test_who_is_kept_from_asking_too_often(monkeypatch: pytest.MonkeyPatch, given: dict[str, str], words: str) -> None:
+    for name, value in given.items():
+        monkeypatch.setenv(f"GAME_{name}", value)
+    [finding] = findings("rate limits")
+    assert words in finding.text
+
+
+@pytest.mark.parametrize("mode", ["dry-run", "off"])
+def test_production_without_rate_limits_is_a_warning(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    for name, value in {
+        "ENV": "production",
+        "BOT_TOKEN": BOT_TOKEN,
+        "JWT_KEYS": f"k:{'x' * 32}",
+        "DATABASE_URL": "postgresql://game@localhost/game",
+        "RATE_LIMITS": mode,
+    }.items():
+        monkeypatch.setenv(f"GAME_{name}", value)
+    assert [one.text for one in findings("settings") if one.verdict is Verdict.WARNING] == [
+        f"GAME_RATE_LIMITS={mode} refuses nobody, however often he asks or guesses; on does."
+    ]

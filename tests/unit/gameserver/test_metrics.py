@@ -38,6 +38,17 @@ def test_each_field_of_a_component_is_a_metric() -> None:
     assert kinds(metrics)["game_game_edge_sessions"] == "gauge"
 
 
+def test_totals_have_labels() -> None:
+    metrics = Metrics()
+    metrics.add_totals("game_doors", "Doors by colour.", ("colour",), lambda: [(("red",), 3), (("green",), 0)])
+    families = {family.name: family for family in text_string_to_metric_families(metrics.render().decode())}
+    assert families["game_doors"].type == "counter"
+    assert [(one.name, one.labels, one.value) for one in families["game_doors"].samples] == [
+        ("game_doors_total", {"colour": "red"}, 3),
+        ("game_doors_total", {"colour": "green"}, 0),
+    ]
+
+
 def test_statistics_are_asked_at_each_scrape() -> None:
     metrics, asked = Metrics(), []
 

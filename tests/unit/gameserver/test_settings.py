@@ -79,6 +79,8 @@ def test_defaults_are_those_of_the_protocol() -> None:
         ("GAME_BOT_ID", "@my_bot"),
         ("GAME_BOT_ID", BOT_TOKEN),
         ("GAME_EMISSION_SCALE_PT", "0"),
+        ("GAME_RATE_LIMITS", "maybe"),
+        ("GAME_RATE_LIMITS", ""),
         ("GAME_LOG_FORMAT", "xml"),
         ("GAME_FLUSH_MS", "0"),
         ("GAME_FLUSH_MS", "251"),

@@ -328,29 +328,29 @@ async def test_the_description_names_every_status_that_can_come(site: Site) -> N
         for method, operation in methods.items()
     }
     assert described == {
-        "POST /auth/login": {"401", "403", "413", "422", "503"},
-        "POST /auth/refresh": {"401", "403", "413", "422", "503"},
-        "GET /auth/verify": {"401", "403"},
-        "POST /auth/logout": {"401", "403", "503"},
-        "POST /auth/dev": {"403", "413", "422", "503"},
-        "GET /account/sessions": {"401", "403", "503"},
-        "PATCH /account/sessions/{session}": {"401", "403", "404", "413", "422", "503"},
-        "DELETE /account/sessions/{session}": {"401", "403", "404", "422", "503"},
-        "POST /account/sessions/end-others": {"401", "403", "503"},
-        "GET /account/devices": {"401", "403", "503"},
-        "DELETE /account/devices/{device}": {"401", "403", "404", "422", "503"},
-        "GET /account": {"401", "403", "503"},
-        "PATCH /account": {"401", "403", "409", "413", "422", "503"},
-        "GET /account/privacy": {"401", "403", "503"},
-        "PUT /account/privacy": {"401", "403", "413", "422", "503"},
-        "GET /players/{player}": {"401", "403", "404", "422", "503"},
+        "POST /auth/login": {"401", "403", "413", "422", "429", "503"},
+        "POST /auth/refresh": {"401", "403", "413", "422", "429", "503"},
+        "GET /auth/verify": {"401", "403", "429"},
+        "POST /auth/logout": {"401", "403", "429", "503"},
+        "POST /auth/dev": {"403", "413", "422", "429", "503"},
+        "GET /account/sessions": {"401", "403", "429", "503"},
+        "PATCH /account/sessions/{session}": {"401", "403", "404", "413", "422", "429", "503"},
+        "DELETE /account/sessions/{session}": {"401", "403", "404", "422", "429", "503"},
+        "POST /account/sessions/end-others": {"401", "403", "429", "503"},
+        "GET /account/devices": {"401", "403", "429", "503"},
+        "DELETE /account/devices/{device}": {"401", "403", "404", "422", "429", "503"},
+        "GET /account": {"401", "403", "429", "503"},
+        "PATCH /account": {"401", "403", "409", "413", "422", "429", "503"},
+        "GET /account/privacy": {"401", "403", "429", "503"},
+        "PUT /account/privacy": {"401", "403", "413", "422", "429", "503"},
+        "GET /players/{player}": {"401", "403", "404", "422", "429", "503"},
         "GET /account/export": {"401", "403", "429", "503"},
-        "POST /account/erase": {"401", "403", "413", "422", "503"},
+        "POST /account/erase": {"401", "403", "413", "422", "429", "503"},
         "PUT /account/recovery/passphrase": {"401", "403", "409", "413", "422", "429", "503"},
         "POST /account/recovery/codes": {"401", "403", "413", "422", "429", "503"},
         "POST /account/recover": {"401", "403", "409", "413", "422", "429", "503"},
         "POST /account/migration": {"401", "403", "409", "429", "503"},
-        "DELETE /account/migration": {"401", "403", "404", "503"},
+        "DELETE /account/migration": {"401", "403", "404", "429", "503"},
         "POST /account/migration/confirm": {"401", "403", "409", "413", "422", "429", "503"},
         "GET /healthz": set(),
         "GET /readyz": {"503"},
@@ -367,6 +367,7 @@ async def test_problems_are_described_as_what_they_are(site: Site) -> None:
             for status, response in operation["responses"].items():
                 if status not in ("200", "204"):
                     assert list(response["content"]) == ["application/problem+json"], (operation["summary"], status)
+                    assert ("Retry-After" in response.get("headers", ())) == (status in ("429", "503"))
     assert "Problem" in description["components"]["schemas"]
 
 

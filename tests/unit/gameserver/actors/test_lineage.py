@@ -1,11 +1,10 @@
 """How many lineages a player may have, and what of them stays in memory."""
 
-from gameserver.actors.lineage import ANSWERS_AT_REST
+from gameserver.actors.lineage import ANSWERS_AT_REST, ROOM_MS
 from gameserver.actors.player import MAX_SOCKETS
 from gameserver.actors.registry import IDLE_MS
-from gameserver.edge.returns import EARLIEST_MS
 from gameserver.errors import RateLimited
-from gameserver.wire.ops import MAX_LINEAGES, CloseCode
+from gameserver.wire.ops import MAX_LINEAGES
 from persistence.player_store import CROWDED_CURSORS
 from tests.fakes.lone_player import LonePlayer
 from tests.fakes.recording_origin import RecordingOrigin
@@ -65,7 +64,7 @@ def test_lineages_that_were_never_used_take_no_place_once_they_are_gone() -> Non
 
 def test_whoever_had_to_go_away_finds_room_when_old_cursors_were_left_out() -> None:
     player = crowded()
-    assert EARLIEST_MS[CloseCode.RATE_LIMITED] > IDLE_MS
+    assert ROOM_MS > IDLE_MS
     assert CROWDED_CURSORS <= MAX_LINEAGES
     player.row.cursors.pop((1).to_bytes(16, "big"))  # as claiming a crowded player does
     player.load()

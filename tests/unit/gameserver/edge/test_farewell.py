@@ -25,4 +25,5 @@ from gameserver.wire.ops import CloseCode
     ],
 )
 def test_each_error_has_its_code(error: WireError, code: CloseCode, url: str | None) -> None:
-    assert farewell_to_refused(error) == Farewell(code, error.message, url)
+    after_ms = error.retry_after_ms if isinstance(error, RateLimited) else 0
+    assert farewell_to_refused(error) == Farewell(code, error.message, url, after_ms)

@@ -5,14 +5,29 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from gameserver.edge import session as session_module
+from gameserver.actors.lineage import ROOM_MS
 from gameserver.edge.lifecycle import State
 from gameserver.edge.returns import EARLIEST_MS
 from gameserver.edge.session import JOIN_DEADLINE_MS, LAST_WORDS_MS
 from gameserver.errors import Busy, ErrorCode, Internal, Unauthenticated, Unavailable
+from gameserver.rate_limits.table import Limit, LimitClass, Scope
 from gameserver.wire.ops import MAX_LINEAGES, MAX_SEQ, OUTBOX_MAX_FRAMES, CloseCode
 from hotpath.tap_path import QUIET_MS
-from tests.fakes.game_client import ACTION, DURABLE, ERROR, HELLO, PING, PONG, RESULT, TAP, TAPPED, WELCOME, hello_map
+from tests.fakes.game_client import (
+    ACTION,
+    DURABLE,
+    ERROR,
+    EVENT,
+    GOODBYE,
+    HELLO,
+    PING,
+    PONG,
+    RESULT,
+    TAP,
+    TAPPED,
+    WELCOME,
+    hello_map,
+)
 from tests.fakes.lone_session import LOGIN, LoneSession
 from tests.fakes.other_side import ExtType, pack
 
@@ -141,7 +156,9 @@ def test_one_lineage_too_many_is_4029(lone: LoneSession) -> None:
     lone.greet(lineage=bytes(16))
     session, hello = lone.door.waiting.pop()
     session.join(lone.cell, hello, LOGIN, None)
-    assert lone.end() == (4029, 4029)
+    [goodbye] = lone.take()
+    assert goodbye[:2] == [GOODBYE, 4029]
+    assert goodbye[3] == ROOM_MS, "room is not made before that"
     assert not is_attached(lone)
 
 
@@ -316,10 +333,14 @@ def test_of_what_comes_after_the_end_nothing_counts(live: LoneSession) -> None:
 # ---- limits
 
 
-def test_too_many_actions_are_told_when_to_come_again_and_hold_the_lineage(
-    live: LoneSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(session_module, "ACTIONS_PER_WINDOW", 3)
+def limited(scope: Scope, limit_class: LimitClass, count: int, window_s: int = 10) -> LoneSession:
+    """A live session for which one limit holds."""
+    return LoneSession([Limit(scope, limit_class, count, window_s, "")]).live()
+
+
+@pytest.mark.parametrize("scope", [Scope.SESSION, Scope.PLAYER])
+def test_too_many_actions_are_told_when_to_come_again_and_hold_the_lineage(scope: Scope) -> None:
+    live = limited(scope, LimitClass.READ, 3)
     for seq in range(1, 6):
         live.send(ACTION, seq, "noop", {})
     live.send(TAP, 6, 1, 0)
@@ -334,15 +355,28 @@ def test_too_many_actions_are_told_when_to_come_again_and_hold_the_lineage(
     ]
     assert [frame[2] for frame in frames[3:]] == [ErrorCode.RATE_LIMITED] * 3
     wait_ms = frames[3][5]
-    assert wait_ms > 0
-    live.wait(wait_ms + 100)
+    assert 0 < wait_ms <= 10_000
+    live.clock.advance(wait_ms - 1)
+    live.send(ACTION, 4, "noop", {})
+    assert live.errors() == [(4, ErrorCode.RATE_LIMITED, 1)]
+    live.clock.advance(1)
     live.send(ACTION, 4, "noop", {})
     live.send(TAP, 6, 1, 0)
     assert [frame[:2] for frame in live.take()] == [[RESULT, 4], [TAPPED, 6]]
 
 
-def test_too_many_pings_are_refused_without_a_seq(live: LoneSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "ACTIONS_PER_WINDOW", 2)
+def test_each_class_is_counted_by_itself() -> None:
+    live = limited(Scope.SESSION, LimitClass.HARD, 1)
+    for seq, kind in enumerate(("double", "full_energy"), 1):
+        live.send(ACTION, seq, "boost.use", {"kind": kind})
+    assert live.errors()[0][:2] == (2, ErrorCode.RATE_LIMITED)
+    live.send(ACTION, 2, "noop", {})
+    live.send(ACTION, 3, "state.get", {})
+    assert [frame[:2] for frame in live.take()] == [[RESULT, 2], [RESULT, 3]]
+
+
+def test_too_many_pings_are_refused_without_a_seq() -> None:
+    live = limited(Scope.SESSION, LimitClass.PING, 2)
     for number in range(3):
         live.send(PING, number, 0)
     first, second, refused = live.take()
@@ -350,6 +384,30 @@ def test_too_many_pings_are_refused_without_a_seq(live: LoneSession, monkeypatch
     assert refused[:3] == [ERROR, 0, ErrorCode.RATE_LIMITED]
     live.send(TAP, 1, 1, 0)
     assert live.take()[-1][:2] == [TAPPED, 1]
+
+
+@pytest.mark.parametrize(
+    "frame", [(PING, 1, 0), (PING, "x", 0), (99, 1), (ACTION, 9, "noop", {}), (ACTION, 9, "what", {})]
+)
+def test_who_floods_the_server_with_what_are_no_taps_is_sent_away(frame: tuple[Any, ...]) -> None:
+    live = limited(Scope.SESSION, LimitClass.FRAME, 2, window_s=60)
+    for seq in range(1, 4):
+        live.send(TAP, seq, 1, 0)
+        live.send(*frame)
+    frames = live.take()
+    assert [answer[0] for answer in frames].count(TAPPED) == 3
+    goodbye = frames[-1]
+    assert goodbye[:2] == [GOODBYE, 4029]
+    assert 1_000 < goodbye[3] <= 60_000, "not before it could go on"
+
+
+def test_taps_are_frames_that_nobody_counts() -> None:
+    live = LoneSession([Limit(Scope.SESSION, limit_class, 1, 10, "") for limit_class in LimitClass]).live()
+    for seq in range(1, 100):
+        live.send(TAP, seq, 1, 0)
+        live.send(TAP, seq, 1, 0, "with something to come")
+    assert {frame[0] for frame in live.take()} <= {TAPPED, EVENT}
+    assert live.session._caller is None
 
 
 def test_a_busy_player_is_told_so_and_nothing_overtakes(live: LoneSession) -> None:

@@ -1,17 +1,19 @@
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
 
 from gameserver.clock import ManualClock
-from gameserver.errors import Forbidden, InvalidArgument, Unauthenticated
+from gameserver.errors import Forbidden, InvalidArgument, RateLimited, Unauthenticated
 from gameserver.identity.accounts import MAX_NAME_CHARS, REFRESH_TTL_S, Accounts
 from gameserver.identity.telegram import BadInitData, TelegramVerifier
 from gameserver.identity.tokens import ACCESS_TTL_S, TokenIssuer
 from gameserver.identity.visitor import Visitor
+from gameserver.rate_limits.table import TABLE, Limit, LimitClass, Scope
 from tests.fakes.front_desk import front_desk
 from tests.fakes.memory_accounts import MemoryAccounts
+from tests.fakes.memory_refusals import rate_limits
 from tests.fakes.noted_events import NotedEvents
 from tests.fakes.telegram import BOT_TOKEN, init_data, signed_widget
 
@@ -26,10 +28,18 @@ def store() -> MemoryAccounts:
     return MemoryAccounts()
 
 
-def desk(store: MemoryAccounts, clock: ManualClock, *, dev: bool = True, noted: NotedEvents | None = None) -> Accounts:
+def desk(
+    store: MemoryAccounts,
+    clock: ManualClock,
+    *,
+    dev: bool = True,
+    noted: NotedEvents | None = None,
+    table: Iterable[Limit] = TABLE,
+) -> Accounts:
     issuer = TokenIssuer({"k1": "a key of at least thirty-two bytes!"})
     telegram = TelegramVerifier(bot_tokens=(BOT_TOKEN,))
-    return front_desk(store, issuer, clock, telegram=telegram, dev=dev, noted=noted)
+    limits = rate_limits(clock, table=table)
+    return front_desk(store, issuer, clock, telegram=telegram, dev=dev, noted=noted, limits=limits)
 
 
 @pytest.fixture
@@ -273,3 +283,95 @@ async def test_who_is_banned_is_noted(store: MemoryAccounts, clock: ManualClock)
         accounts.verify(login.access)
     await accounts._security_log.write(gathered_before_ms=clock.now_ms())
     assert [entry.reason for entry in noted.written] == ["access_token: banned"]
+
+
+# ---- how often
+
+HOME = Visitor.of(address="203.0.113.7")
+
+
+async def test_a_user_who_logs_in_too_often_waits_and_nobody_else_does(
+    store: MemoryAccounts, clock: ManualClock
+) -> None:
+    table = (Limit(Scope.PLAYER, LimitClass.LOGIN, 2, 60, ""), Limit(Scope.ADDRESS, LimitClass.LOGIN, 4, 60, ""))
+    accounts = desk(store, clock, table=table)
+    for log_in in (accounts.login_telegram(raw(clock), HOME), accounts.login_telegram(raw(clock))):
+        await log_in
+    with pytest.raises(RateLimited) as refused:  # wherever from, and by either way
+        await accounts.login_widget(signed_widget({"id": 42, "auth_date": clock.now_ms() // 1000}), HOME)
+    assert len(store.sessions) == 2
+    await accounts.login_telegram(raw(clock, id=43), HOME)
+    clock.advance(refused.value.retry_after_ms)
+    await accounts.login_telegram(raw(clock), HOME)
+
+
+async def test_an_address_that_logs_in_too_often_waits_before_anything_is_judged(
+    store: MemoryAccounts, clock: ManualClock
+) -> None:
+    table = (Limit(Scope.ADDRESS, LimitClass.LOGIN, 2, 60, ""), Limit(Scope.ADDRESS, LimitClass.REFRESH, 1, 60, ""))
+    accounts = desk(store, clock, table=table)
+    login = await accounts.login_dev("ada", HOME)
+    await accounts.login_telegram(raw(clock), HOME)
+    for log_in in (
+        accounts.login_dev("ada", HOME),
+        accounts.login_telegram("nothing", HOME),
+        accounts.login_widget({}, HOME),
+    ):
+        with pytest.raises(RateLimited):
+            await log_in
+    await accounts.login_dev("ada", Visitor.of(address="203.0.113.8"))
+    renewed = await accounts.refresh(login.refresh, HOME)
+    with pytest.raises(RateLimited):
+        await accounts.refresh(renewed.refresh, HOME)
+    clock.advance(60_000)
+    await accounts.refresh(renewed.refresh, HOME)  # what was refused has not used it up
+
+
+async def test_bad_credentials_of_all_kinds_make_their_address_wait_with_all_of_them(
+    store: MemoryAccounts, clock: ManualClock
+) -> None:
+    accounts = desk(store, clock, table=(Limit(Scope.ADDRESS, LimitClass.CREDENTIAL, 4, 600, ""),))
+    good = await accounts.login_dev("ada", HOME)
+    bad: list[Callable[[], Awaitable[object]]] = [
+        lambda: accounts.login_telegram("nothing", HOME),
+        lambda: accounts.login_widget({"id": 1}, HOME),
+        lambda: accounts.refresh("guessed", HOME),
+    ]
+    for attempt in bad:
+        with pytest.raises(Unauthenticated):
+            await attempt()
+    with pytest.raises(Unauthenticated):
+        accounts.verify("x", HOME)
+    attempts: list[Callable[[], Awaitable[object]]] = [
+        *bad,
+        lambda: accounts.login_telegram(raw(clock), HOME),
+        lambda: accounts.refresh(good.refresh, HOME),
+    ]
+    for attempt in attempts:
+        with pytest.raises(RateLimited):
+            await attempt()
+    with pytest.raises(RateLimited) as refused:
+        accounts.verify(good.access, HOME)
+    accounts.verify(good.access, Visitor.of(address="203.0.113.8"))
+    clock.advance(refused.value.retry_after_ms)
+    await accounts.refresh(good.refresh, HOME)
+
+
+async def test_a_token_that_is_only_too_old_is_no_guess(store: MemoryAccounts, clock: ManualClock) -> None:
+    accounts = desk(store, clock, table=(Limit(Scope.ADDRESS, LimitClass.CREDENTIAL, 1, 600, ""),))
+    old = await accounts.login_dev("ada", HOME)
+    clock.advance(1_000 * ACCESS_TTL_S)
+    for _ in range(3):
+        with pytest.raises(Unauthenticated, match="expired"):
+            accounts.verify(old.access, HOME)
+    await accounts.refresh(old.refresh, HOME)
+
+
+async def test_a_login_that_proves_nothing_takes_no_login_from_its_address(
+    store: MemoryAccounts, clock: ManualClock
+) -> None:
+    accounts = desk(store, clock, table=(Limit(Scope.ADDRESS, LimitClass.LOGIN, 1, 60, ""),))
+    for _ in range(3):
+        with pytest.raises(BadInitData):
+            await accounts.login_telegram("nothing", HOME)
+    await accounts.login_telegram(raw(clock), HOME)
