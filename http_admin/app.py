@@ -29,6 +29,7 @@ from http_admin.sessions import session_routes
 TAGS: Final = {
     "login": "What Telegram signed, for an access token and a refresh token.",
     "logins": "A player's own logins and devices.",
+    "account": "A player's own account, and what others may see of it.",
     "operation": "For those who run the server.",
     "page": "For the Mini App.",
 }

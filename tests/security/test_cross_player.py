@@ -25,6 +25,7 @@ class Victim(Somebody):
         super().__init__(server)
         self._server = server
         self.other = Somebody(server, self.name)
+        self.hide()
         trio.run(self._play)
 
     async def _play(self) -> None:
@@ -54,6 +55,7 @@ class Victim(Somebody):
             ),
             "devices": [(one["id"], one["device"], one["sessions"]) for one in self._devices()],
             "state": trio.run(self._state),
+            "account": self.ask("GET", "/account").json(),
         }
 
     async def _state(self) -> dict[str, Any]:
@@ -61,6 +63,11 @@ class Victim(Somebody):
             welcome = await client.hello(self.access, device=f"device of {self.player}")
             kept = ("tokens", "xp", "level", "tap_level", "generation")
             return {key: welcome["state"][key] for key in kept}
+
+    def hide(self) -> None:
+        """Let nobody see the profile."""
+        hidden = dict.fromkeys(("profile", "rank", "status"), "nobody")
+        assert self.ask("PUT", "/account/privacy", hidden).status_code == 200
 
     def names(self) -> set[str]:
         """What says who the victim is, and must be in nobody else's answers."""
@@ -79,6 +86,17 @@ ENDPOINTS: dict[str, Named] = {
     "POST /account/sessions/end-others": lambda _: {},
     "GET /account/devices": lambda _: {},
     "DELETE /account/devices/{device}": lambda victim: {"device": victim.device},
+    "GET /account": lambda _: {},
+    "PATCH /account": lambda _: {},
+    "GET /account/privacy": lambda _: {},
+    "PUT /account/privacy": lambda _: {},
+    "GET /account/export": lambda _: {},
+    "POST /account/erase": lambda _: {},
+    "PUT /account/recovery/passphrase": lambda _: {},
+    "POST /account/recovery/codes": lambda _: {},
+    "POST /account/migration": lambda _: {},
+    "DELETE /account/migration": lambda _: {},
+    "GET /players/{player}": lambda victim: {"player": victim.player},
 }
 
 #: Endpoint → why it asks for no token.
@@ -86,6 +104,8 @@ OPEN = {
     "POST /auth/login": "a login",
     "POST /auth/refresh": "a login",
     "POST /auth/dev": "a login",
+    "POST /account/recover": "shows `initData`, and a passphrase or code of the account",
+    "POST /account/migration/confirm": "shows `initData`, and a code of the account",
     "GET /healthz": "says nothing of players",
     "GET /readyz": "says nothing of players",
     "GET /metrics": "says nothing of single players",
@@ -148,7 +168,7 @@ def test_at_no_endpoint_anything_of_anothers_is_read_or_changed(
 def test_anothers_thing_is_answered_like_one_that_does_not_exist(
     server: ServerProcess, described: dict[str, Operation], victim: Victim
 ) -> None:
-    nowhere = {"session": "00000000-0000-4000-8000-000000000000", "device": 2**62}
+    nowhere = dict.fromkeys(("session", "player"), "00000000-0000-4000-8000-000000000000") | {"device": str(2**62)}
     attacker = Somebody(server)
     for label, named in ENDPOINTS.items():
         operation = described[label]

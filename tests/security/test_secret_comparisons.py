@@ -17,11 +17,10 @@ import pytest
 
 from gameserver.clock import ManualClock
 from gameserver.errors import Unauthenticated
-from gameserver.identity.accounts import Accounts
-from gameserver.identity.barred import Barred
 from gameserver.identity.telegram import BadInitData, TelegramVerifier
 from gameserver.identity.tokens import TokenIssuer
 from persistence.account_store import AccountRow
+from tests.fakes.front_desk import front_desk
 from tests.fakes.loopback_game import KEY
 from tests.fakes.memory_accounts import MemoryAccounts
 from tests.fakes.telegram import BOT_TOKEN, signed_init_data
@@ -159,14 +158,7 @@ class Recording(MemoryAccounts):
 
 async def test_a_refresh_token_is_looked_up_by_its_hash_and_stored_as_nothing_else() -> None:
     clock, store = ManualClock(), Recording()
-    accounts = Accounts(
-        store,
-        TokenIssuer({"test": KEY}),
-        clock,
-        telegram=TelegramVerifier(),
-        dev=True,
-        barred=Barred(clock, token_ms=1),
-    )
+    accounts = front_desk(store, TokenIssuer({"test": KEY}), clock, dev=True)
     first = (await accounts.login_dev("ada")).refresh
     second = (await accounts.refresh(first)).refresh
     hashes = [hashlib.sha256(token.encode()).digest() for token in (first, second)]
