@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import trio
 
@@ -26,3 +27,17 @@ def port_of(listeners: Sequence[trio.SocketListener]) -> int:
     """The port that was bound."""
     port: int = listeners[0].socket.getsockname()[1]
     return port
+
+
+def origin_of(url: str) -> str:
+    """The origin of an address as browsers write it in the Origin header (RFC 6454): scheme, host, and an unusual port.
+
+    Raises:
+        ValueError: this is no http or https address.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+        raise ValueError("an address begins with http:// or https:// and a host")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    usual = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if parts.port in (None, usual) else f":{parts.port}")

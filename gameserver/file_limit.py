@@ -7,8 +7,8 @@ too little, the server starts all the same, with fewer sockets, and says what to
 import contextlib
 import resource
 
-#: What the process has open beside players' sockets: database, HTTP, epoll, logs, and connections that are refused.
-RESERVE_FILES = 256
+#: What the process has open beside players' sockets: HTTP (512), database, epoll, logs, connections that are refused.
+RESERVE_FILES = 768
 
 
 def raise_file_limit(wanted_files: int) -> int:

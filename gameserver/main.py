@@ -11,10 +11,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 from uuid import UUID
 
-import hypercorn
-import hypercorn.trio
 import trio
-from hypercorn.typing import Framework
+from hypercorn.typing import ASGIFramework
 
 from gameserver.actors.habitat import Habitat
 from gameserver.actors.player import PlayerActor
@@ -56,6 +54,7 @@ from gameserver.stop_request import StopRequest, cancel_when
 from hotpath.player_state import World
 from hotpath.tap_path import Tally
 from http_admin.app import Services, create_app
+from http_admin.server import HttpServer
 from persistence import economy_store, player_store, schedule_store
 from persistence.account_store import AccountStore
 from persistence.embedded import Embedded
@@ -277,7 +276,7 @@ class Node:
         listener = Listener(
             shared,
             self._admission,
-            allowed_origins=self._settings.origins,
+            allowed_origins=self._settings.socket_origins,
             tls=tls_context(self._settings),
             transport=self._settings.transport,
         )
@@ -369,16 +368,14 @@ class Node:
             metrics=self._metrics,
             socket_url=self.socket_url,
             is_dev=self._settings.is_dev,
+            public_url=self._settings.public_url,
+            origins=self._settings.origins,
             ready=lambda: self._not_ready,
             degraded=lambda: self._write_behind.degraded or not self._write_behind.accepting,
         )
-        config = hypercorn.Config()
-        config.bind = [f"fd://{listener.socket.detach()}" for listener in self._http_sockets]
-        config.accesslog = config.errorlog = None
-        config.graceful_timeout = HTTP_GRACE_S
-        config.include_server_header = False
-        app = cast("Framework", create_app(services))  # ASGI, typed by another library
-        await hypercorn.trio.serve(app, config, shutdown_trigger=closing.wait)
+        server = HttpServer(cast("ASGIFramework", create_app(services)), grace_s=HTTP_GRACE_S)
+        self._metrics.add("http", server.statistics)
+        await server.run(self._http_sockets, closing.wait)
         closed.set()
 
     def _expose(self, listener: Listener) -> None:

@@ -19,6 +19,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from gameserver.addresses import origin_of
 from gameserver.errors import OperatorError
 from persistence.data_folder import default_data_dir
 
@@ -89,7 +90,9 @@ class Settings(BaseSettings):
     socket_url: str = Field("", description="public address of the game socket")
     node_url: str = Field("", description="this node's own socket address")
     origins: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="allowed Origin headers of the socket, comma-separated; empty = any"
+        (),
+        description="origins whose pages may use the socket and HTTP, comma-separated, beside GAME_PUBLIC_URL's own; "
+        "empty = any for the socket, none for HTTP",
     )
     tls_cert: Path | None = Field(None, description="certificate chain (PEM) for TLS inside the process")
     tls_key: Path | None = Field(None, description="private key (PEM) to the certificate")
@@ -161,7 +164,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split_origins(cls, value: Any) -> Any:
         if isinstance(value, str):
-            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+            return tuple(origin_of(part.strip()) for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value:
+            origin_of(value)
         return value
 
     @field_validator("jwt_keys", mode="before")
@@ -196,6 +206,12 @@ class Settings(BaseSettings):
             port: the one that was bound for the game.
         """
         return self.node or f"{socket.gethostname()}:{port}"
+
+    @property
+    def socket_origins(self) -> tuple[str, ...]:
+        """Origin headers that may open a socket; empty = any. Where there is a list, our own page is always on it."""
+        own = (origin_of(self.public_url),) if self.public_url else ()
+        return (*self.origins, *own) if self.origins else ()
 
     @property
     def data_folder(self) -> Path:

@@ -25,6 +25,14 @@ from http_admin.guards import Guards
 from http_admin.health import health_routes
 from http_admin.sessions import session_routes
 
+#: Groups of endpoints.
+TAGS: Final = {
+    "login": "What Telegram signed, for an access token and a refresh token.",
+    "logins": "A player's own logins and devices.",
+    "account": "A player's own account, and what others may see of it.",
+    "operation": "For those who run the server.",
+    "page": "For the Mini App.",
+}
 PAGES: Final = Path(__file__).with_name("miniapp")
 
 
@@ -40,6 +48,8 @@ class Services:
         metrics: what is measured.
         socket_url: where players' sockets go, given the host name the browser asked for.
         is_dev: whether the dev login exists.
+        public_url: address of the page; "" = unknown.
+        origins: of other pages that may use the HTTP side.
         ready: "" when the node serves players, else why it does not.
         degraded: whether the database is away, or too much waits for it.
     """
@@ -51,6 +61,8 @@ class Services:
     metrics: Metrics
     socket_url: Callable[[str], str]
     is_dev: bool
+    public_url: str
+    origins: tuple[str, ...]
     ready: Callable[[], str]
     degraded: Callable[[], bool]
 
@@ -59,7 +71,7 @@ class PageConfig(BaseModel):
     """What the page must know before it connects."""
 
     socket_url: str = Field(description="the game socket", examples=["ws://127.0.0.1:8600/ws"])
-    dev_login: bool = Field(description="whether `POST /auth/dev` exists")
+    dev_login: bool = Field(description="whether `POST /auth/dev` exists", examples=[False])
 
 
 def create_app(services: Services) -> ASGIApp:
@@ -71,6 +83,9 @@ def create_app(services: Services) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # Clients are generated from it: a name does not change with a path.
+        generate_unique_id_function=lambda route: route.name,
+        openapi_tags=[{"name": name, "description": text} for name, text in TAGS.items()],
     )
     problems.install(app)
     app.include_router(auth_routes(services.accounts, services.limits, is_dev=services.is_dev))
@@ -88,7 +103,7 @@ def create_app(services: Services) -> ASGIApp:
         return FileResponse(PAGES / "api_docs.html")
 
     app.router.routes.append(Pages())
-    return Guards(app)
+    return Guards(app, public_url=services.public_url, origins=services.origins)
 
 
 class Pages(Mount):

@@ -1,6 +1,6 @@
 """Login over HTTP: what Telegram signed or, in dev, a name, for two tokens (wire protocol, "HTTP")."""
 
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Response
@@ -14,6 +14,12 @@ from gameserver.rate_limits.limiter import RateLimits
 from gameserver.rate_limits.table import LimitClass
 from http_admin.bearer import bearer_claims, visitor
 from http_admin.problems import documented
+
+# What the description shows; none of it has ever been good for anything.
+_ACCESS: Final = "<access token>"
+_REFRESH: Final = "<refresh token>"
+_PLAYER: Final = "7f0c0c6e-3b0a-4f0e-9d67-0f6f1a1b2c3d"
+_SESSION: Final = "0b9b3a4e-2f0c-4a53-9d0f-0f1d7c2f7a10"
 
 
 class _Body(BaseModel):
@@ -79,24 +85,26 @@ class DevLogin(_Body):
 class RefreshLogin(_Body):
     """The refresh token of an earlier answer."""
 
-    refresh: str = Field(min_length=1, max_length=512, description="used once; the answer has the next one")
+    refresh: str = Field(
+        min_length=1, max_length=512, description="used once; the answer has the next one", examples=[_REFRESH]
+    )
 
 
 class LoggedIn(BaseModel):
     """A login."""
 
-    access: str = Field(description="JWT for HELLO and for `Authorization: Bearer`")
-    refresh: str = Field(description="opaque; exchanges for new tokens once")
+    access: str = Field(description="JWT for HELLO and for `Authorization: Bearer`", examples=[_ACCESS])
+    refresh: str = Field(description="opaque; exchanges for new tokens once", examples=[_REFRESH])
     expires_in_s: int = Field(description="life of the access token in seconds", examples=[900])
-    player: UUID = Field(description="public id of the player")
+    player: UUID = Field(description="public id of the player", examples=[_PLAYER])
 
 
 class Verified(BaseModel):
     """What an access token says."""
 
-    player: UUID = Field(description="public id of the player")
-    session: UUID = Field(description="the login session")
-    expires_at_ms: int = Field(description="end of the token, Unix milliseconds")
+    player: UUID = Field(description="public id of the player", examples=[_PLAYER])
+    session: UUID = Field(description="the login session", examples=[_SESSION])
+    expires_at_ms: int = Field(description="end of the token, Unix milliseconds", examples=[1_767_226_500_000])
 
 
 def auth_routes(accounts: Accounts, limits: RateLimits, *, is_dev: bool) -> APIRouter:

@@ -13,7 +13,9 @@ from gameserver.identity.visitor import Visitor
 from gameserver.rate_limits.limiter import RateLimits
 from gameserver.rate_limits.table import LimitClass
 
-_bearer = HTTPBearer(auto_error=False, description="the access token")
+_bearer = HTTPBearer(
+    bearerFormat="JWT", scheme_name="access_token", description="`access` of a login", auto_error=False
+)
 _Credentials: TypeAlias = Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 
 

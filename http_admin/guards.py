@@ -1,21 +1,36 @@
-"""What holds for every request: a bound on bodies, and headers that keep a browser from loading or leaking anything."""
+"""What holds for every request: who may ask from a browser, a bound on bodies, headers against loading and leaking."""
 
 import contextlib
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from http_admin.origins import READS, Caller, OriginPolicy, allow, is_preflight
 from http_admin.problems import problem
 
 MAX_BODY_BYTES: Final = 16 * 1024
-#: Nothing from elsewhere. Telegram shows the page in a frame of its web client.
+HSTS_S: Final = 365 * 86_400
+
+#: Of pages: nothing from elsewhere, nothing inline. Telegram shows the page in a frame of its web client. Sockets may
+#: lead anywhere: GOODBYE can name another node.
 PAGE_POLICY: Final = (
-    "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "default-src 'self'; connect-src 'self' {sockets}; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
     "form-action 'self'; frame-ancestors 'self' https://web.telegram.org"
 )
 #: Swagger UI sets styles inline.
 DOCS_POLICY: Final = PAGE_POLICY + "; style-src 'self' 'unsafe-inline'"
+#: Of everything else, which is no page: whoever opens it as one gets nothing to run, nor a frame.
+DATA_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
+_DENIED = ("camera", "display-capture", "geolocation", "microphone", "midi", "payment", "serial", "usb")
+ALWAYS: Final = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    # Telegram's login widget, on a page that links here, works with pop-ups
+    "cross-origin-opener-policy": "same-origin-allow-popups",
+    "permissions-policy": ", ".join(f"{feature}=()" for feature in _DENIED),
+}
 
 
 class Guards:
@@ -23,21 +38,30 @@ class Guards:
 
     Args:
         app: what is guarded.
+        public_url: address of the page; "" = unknown.
+        origins: of other pages that may use the HTTP side.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, public_url: str = "", origins: tuple[str, ...] = ()) -> None:
         self._app = app
+        self._origins = OriginPolicy(public_url, origins)
+        self._is_https = public_url.startswith("https:")
+        sockets = "wss:" if self._is_https else "ws: wss:"  # a page loaded over TLS opens no other sockets anyhow
+        self._page_policy, self._docs_policy = (text.format(sockets=sockets) for text in (PAGE_POLICY, DOCS_POLICY))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request.
 
         HEAD is answered as GET, without the body. A request's body over `MAX_BODY_BYTES` is answered 413 without being
-        read to its end.
+        read to its end; one whose end depends on who reads it (RFC 9112, 6.3: "request smuggling") is answered 400, and
+        its connection ends.
         """
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        policy = DOCS_POLICY if scope["path"].startswith("/docs") else PAGE_POLICY
+        asked = Headers(scope=scope)
+        caller = self._origins.caller(asked)
+        preflight = is_preflight(scope["method"], asked)
         is_head = scope["method"] == "HEAD"
         received_bytes = 0
         too_large = answered = False
@@ -47,10 +71,9 @@ class Guards:
             if message["type"] == "http.response.start":
                 answered = True
                 headers = MutableHeaders(scope=message)
-                headers["content-security-policy"] = policy
-                headers["x-content-type-options"] = "nosniff"
-                headers["referrer-policy"] = "no-referrer"
-                headers.setdefault("cache-control", "no-cache")
+                self._protect(headers, is_docs=scope["path"] == "/docs")
+                if caller is Caller.LISTED:
+                    allow(headers, asked["origin"], preflight=preflight)
             elif is_head and "body" in message:
                 message = {**message, "body": b""}
             await send(message)
@@ -69,7 +92,10 @@ class Guards:
                 raise BodyTooLargeError
             return message
 
-        length = dict(scope["headers"]).get(b"content-length", b"0")
+        if (refused := _refusal(scope, asked, caller, preflight=preflight)) is not None:
+            await refused(scope, receive, send_guarded)
+            return
+        length = asked.get("content-length", "0")
         if length.isdigit() and int(length) > MAX_BODY_BYTES:
             too_large = True
         else:
@@ -78,6 +104,27 @@ class Guards:
         if too_large and not answered:
             response = problem(413, f"The body may have at most {MAX_BODY_BYTES} bytes.")
             await response(scope, receive, send_guarded)
+
+    def _protect(self, headers: MutableHeaders, *, is_docs: bool) -> None:
+        headers.update(ALWAYS)
+        is_page = headers.get("content-type", "").startswith("text/html")
+        page_policy = self._docs_policy if is_docs else self._page_policy
+        headers["content-security-policy"] = page_policy if is_page else DATA_POLICY
+        headers["cross-origin-resource-policy"] = "cross-origin" if is_page else "same-origin"
+        # Files of the program have an etag. All else is somebody's, or of this moment.
+        headers.setdefault("cache-control", "no-cache" if "etag" in headers else "no-store")
+        headers.add_vary_header("origin")
+        if self._is_https:
+            headers["strict-transport-security"] = f"max-age={HSTS_S}"
+
+
+def _refusal(scope: Scope, asked: Headers, caller: Caller, *, preflight: bool) -> Response | None:
+    """The answer to what the application is not to see; None = it is."""
+    if "transfer-encoding" in asked and ("content-length" in asked or scope["http_version"] == "1.0"):
+        return problem(400, "A body has either a Content-Length or, in HTTP/1.1, chunks.", {"connection": "close"})
+    if caller is Caller.FOREIGN and (preflight or scope["method"] not in READS):
+        return problem(403, "Pages of this origin may not do that: see GAME_PUBLIC_URL and GAME_ORIGINS.")
+    return Response(status_code=204) if preflight and caller is Caller.LISTED else None
 
 
 class BodyTooLargeError(Exception):

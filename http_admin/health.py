@@ -40,7 +40,11 @@ def health_routes(metrics: Metrics, *, ready: Callable[[], str], degraded: Calla
             raise Unavailable(reason, retry_after_ms=1_000)
         return Health(status="degraded" if degraded() else "ok")
 
-    @routes.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    @routes.get(
+        "/metrics",
+        response_class=Response,
+        responses={200: {"content": {"text/plain": {"example": "game_sessions_live 17.0\n"}}}},
+    )
     async def all_metrics() -> Response:
         """Prometheus' text format."""
         return Response(metrics.render(), media_type=CONTENT_TYPE)

@@ -1,5 +1,6 @@
 """Errors over HTTP: `application/problem+json` (RFC 9457)."""
 
+import re
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -40,6 +41,19 @@ _RETRY_AFTER: Final = {
     "description": "seconds after which the same request may succeed",
     "schema": {"type": "integer", "minimum": 1},
 }
+#: What a description shows of each, and the sentence that goes with it.
+EXAMPLES: Final = {
+    HTTPStatus.UNAUTHORIZED: "the access token has expired",
+    HTTPStatus.FORBIDDEN: "this player is banned",
+    HTTPStatus.NOT_FOUND: "there is no such login",
+    HTTPStatus.CONFLICT: "that has been done already",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body may have at most 16384 bytes.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "body.name: Field required.",
+    HTTPStatus.TOO_MANY_REQUESTS: "too often; try again later",
+    HTTPStatus.SERVICE_UNAVAILABLE: "The database is away; try again.",
+}
+#: Names of our own; what a peer may have named is not repeated.
+_OWN_NAME: Final = re.compile(r"[a-z_]{1,32}")
 
 log = get_logger(__name__)
 
@@ -49,7 +63,9 @@ class Problem(BaseModel):
 
     title: str = Field(description="the status in words", examples=["Unauthorized"])
     status: int = Field(description="HTTP status code", examples=[401])
-    detail: str = Field(description="one sentence for the developer of the client")
+    detail: str = Field(
+        description="one sentence for the developer of the client", examples=["the access token has expired"]
+    )
 
 
 def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> JSONResponse:
@@ -66,13 +82,14 @@ def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, object]]:
     """What the OpenAPI description says of an endpoint's problems."""
-    described: dict[int | str, dict[str, object]] = {}
-    for status in statuses:
-        content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        described[status] = {"description": HTTPStatus(status).phrase, "content": content}
-        if status in _COME_BACK:
-            described[status]["headers"] = {"Retry-After": _RETRY_AFTER}
-    return described
+    return {status: _described(HTTPStatus(status)) for status in statuses}
+
+
+def _described(status: HTTPStatus) -> dict[str, object]:
+    example = Problem(title=status.phrase, status=status, detail=EXAMPLES[status]).model_dump()
+    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    described: dict[str, object] = {"description": status.phrase, "content": {MEDIA_TYPE: content}}
+    return described | ({"headers": {"Retry-After": _RETRY_AFTER}} if status in _COME_BACK else {})
 
 
 def install(app: FastAPI) -> None:
@@ -97,13 +114,13 @@ def install(app: FastAPI) -> None:
 
     async def on_rejected(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, Rejected)
-        log.warning("the database refused a request", method=request.method, path=request.url.path, exc_info=error)
+        log.warning("the database refused a request", method=request.method, path=_route(request), exc_info=error)
         return await on_wire_error(request, refusal(error))
 
     async def on_invalid(_: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(str(part) if _OWN_NAME.fullmatch(str(part)) else "…" for part in first["loc"])
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}: {first['msg']}.")
 
     async def on_http(request: Request, error: Exception) -> JSONResponse:
@@ -116,7 +133,7 @@ def install(app: FastAPI) -> None:
         return problem(error.status_code, str(error.detail), headers)
 
     async def on_bug(request: Request, error: Exception) -> JSONResponse:
-        log.error("a request crashed", method=request.method, path=request.url.path, exc_info=error)
+        log.error("a request crashed", method=request.method, path=_route(request), exc_info=error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The server failed at this request.")
 
     describe = app.openapi
@@ -134,6 +151,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(Exception, on_bug)
+
+
+def _route(request: Request) -> str:
+    """Which endpoint was asked: its path as we wrote it, not as the peer filled it in."""
+    route = request.scope.get("route")
+    return getattr(route, "path", "")
 
 
 def allowed_methods(app: FastAPI, scope: Scope) -> list[str]:

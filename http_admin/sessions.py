@@ -25,12 +25,16 @@ class LoginSession(BaseModel):
     id: UUID = Field(description="of the login; `session` of WELCOME and of `/auth/verify`", examples=[_SESSION])
     name: str = Field(description="what the player calls it", examples=["my old phone"])
     client: str = Field(description="the client program, as it names itself", examples=["ppj-web/1"])
-    device: str = Field(description="the device, as the client names it; empty until its first socket")
+    device: str = Field(
+        description="the device, as the client names it; empty until its first socket", examples=["8c1f…"]
+    )
     address: str = Field(description="IP address it was last seen from; empty if unknown", examples=["203.0.113.7"])
     created_at_ms: int = Field(description="Unix milliseconds", examples=[1_764_000_000_000])
     last_seen_at_ms: int = Field(description="Unix milliseconds, to within some seconds", examples=[1_764_000_090_000])
-    expires_at_ms: int = Field(description="when its refresh token ends, Unix milliseconds")
-    current: bool = Field(description="whether it is the one that asks")
+    expires_at_ms: int = Field(
+        description="when its refresh token ends, Unix milliseconds", examples=[1_764_604_800_000]
+    )
+    current: bool = Field(description="whether it is the one that asks", examples=[True])
 
 
 class SessionList(BaseModel):
@@ -50,13 +54,13 @@ class SessionName(BaseModel):
 class Ended(BaseModel):
     """How many logins were ended."""
 
-    ended: int = Field(examples=[2])
+    ended: int = Field(description="how many", examples=[2])
 
 
 class Device(BaseModel):
     """What the player has played on."""
 
-    id: int = Field(examples=[17])
+    id: int = Field(description="of the device, among all", examples=[17])
     device: str = Field(description="as the client names it", examples=["8c1f…"])
     client: str = Field(description="the client program, as it names itself", examples=["ppj-web/1"])
     address: str = Field(description="IP address it was last seen from; empty if unknown", examples=["203.0.113.7"])

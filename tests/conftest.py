@@ -22,6 +22,8 @@ structlog.configure(
     ]
 )
 
+pytest_plugins = ["tests.secrets_watch"]
+
 ROOT = Path(__file__).parent.parent
 
 

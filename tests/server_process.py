@@ -1,5 +1,7 @@
 """The real server as a process of its own, for tests that kill it, restart it or look at it from outside."""
 
+import contextlib
+import json
 import os
 import shutil
 import signal
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from tests.data_folders import new_data_folder
+from tests.secrets_watch import watch
 
 READY_LINE = "People Power Journey is ready."
 STOP_S = 30.0
@@ -68,7 +71,7 @@ class ServerProcess:
 
     def run(self, *arguments: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Another `gameserver` command with the same settings."""
-        return subprocess.run(
+        done = subprocess.run(
             self.command(*arguments),
             env=self.environment,
             cwd=self.log_path.parent,
@@ -77,6 +80,8 @@ class ServerProcess:
             timeout=timeout_s,
             check=False,
         )
+        self._look(f"what `gameserver {arguments[0]}` says", done.stderr)  # `token` prints some, on its output
+        return done
 
     def start(self) -> str:
         """Start it and wait until it is ready; returns the block it printed."""
@@ -95,6 +100,7 @@ class ServerProcess:
         for line in output:
             block.append(line)
             if line.startswith("  Stop"):
+                self._look("what the server prints", "".join(block))
                 return "".join(block)
         raise AssertionError(f"the server ended with {self._process.wait()}: {''.join(block)}{self.log}")
 
@@ -115,6 +121,14 @@ class ServerProcess:
             assert process.stdout is not None
             process.stdout.close()
 
+    def _look(self, where: str, text: str) -> None:
+        keys = self.environment.get("GAME_JWT_KEYS", "")
+        known = {key.partition(":")[2]: "a signing key" for key in keys.split(",") if ":" in key}
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            drawn = json.loads((self.data_dir / "secrets.json").read_text())["jwt_keys"]
+            known |= dict.fromkeys(drawn.values(), "a drawn signing key")
+        watch.look(where, text, known)
+
     def kill(self) -> None:
         """kill -9."""
         self.stop(signal.SIGKILL)
@@ -128,5 +142,8 @@ class ServerProcess:
             if self._process is not None:
                 self.stop()
         finally:
+            self._look("the server's log", self.log)
+            for path in self.data_dir.glob("**/*.log"):
+                self._look(f"the database's {path.name}", path.read_text(errors="replace"))
             shutil.rmtree(self.data_dir, ignore_errors=True)
             self.log_path.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ import hashlib
 import h11
 
 from gameserver.edge.terms import Terms, Upgrade
-from gameserver.edge.upgrade import Refusal
+from gameserver.edge.upgrade import Refusal, announces_body
 
 MAX_HEAD_BYTES = 8_192
 KEY_BYTES = 16
@@ -83,6 +83,7 @@ class Handshake:
                 path=request.target.decode("latin-1"),
                 subprotocols=tuple(part.strip() for part in offered.split(",") if part.strip()),
                 origin=origin or None,
+                has_body=announces_body(request.headers),
             )
         )
 

@@ -21,7 +21,7 @@ from wsproto.frame_protocol import CloseReason, FrameProtocol
 
 from gameserver.edge.terms import SocketSession, Terms, Upgrade
 from gameserver.edge.transport import HANDSHAKE_DEADLINE_S, MAX_REFUSALS, Host
-from gameserver.edge.upgrade import Refusal
+from gameserver.edge.upgrade import Refusal, announces_body
 from gameserver.wire.ops import CloseCode
 from hotpath.outbox import Outbox
 
@@ -273,7 +273,7 @@ class Connection:
         self._held.on_end = lambda: None
         origin = next((value.decode("latin-1") for name, value in request.headers if name.lower() == b"origin"), None)
         refusal = self._refusal or self._terms.refuse(
-            Upgrade(request.path, tuple(request.proposed_subprotocols), origin)
+            Upgrade(request.path, tuple(request.proposed_subprotocols), origin, announces_body(request.headers))
         )
         if refusal is None:
             return await request.accept(subprotocol=self._terms.subprotocol)

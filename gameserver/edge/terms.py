@@ -22,6 +22,7 @@ class Upgrade:
     path: str  #: the request target, query included
     subprotocols: tuple[str, ...]  #: what the client offers
     origin: str | None  #: the Origin header, None where there is none
+    has_body: bool  #: whether it announces a body
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,8 @@ def player_terms(allowed_origins: Collection[str]) -> Terms:
     """
 
     def refuse(upgrade: Upgrade) -> Refusal | None:
-        return check_upgrade(upgrade.path, upgrade.subprotocols, upgrade.origin, allowed_origins)
+        return check_upgrade(
+            upgrade.path, upgrade.subprotocols, upgrade.origin, allowed_origins, has_body=upgrade.has_body
+        )
 
     return Terms(max_message_bytes=MAX_CLIENT_FRAME_BYTES, subprotocol=SUBPROTOCOL, refuse=refuse)

@@ -80,6 +80,8 @@ class AccountSite:
                 metrics=Metrics(),
                 socket_url=lambda host: f"ws://{host}/ws",
                 is_dev=True,
+                public_url="",
+                origins=(),
                 ready=lambda: "",
                 degraded=lambda: False,
             )

@@ -5,6 +5,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
+from tests.secrets_watch import watch
 from tests.server_process import ServerProcess
 
 
@@ -18,6 +19,8 @@ def http(server: ServerProcess, path: str, body: dict[str, str] | None = None) -
     except urllib.error.HTTPError as error:
         with error:
             text, status = error.read().decode(), error.code
+    if status >= 400 or path == "metrics":
+        watch.look(f"the answer to {path}", text)
     return status, json.loads(text) if text.startswith("{") else text
 
 

@@ -57,6 +57,8 @@ class Site:
     clock: ManualClock = field(default_factory=ManualClock)
     store: Store = field(default_factory=Store)
     metrics: Metrics = field(default_factory=Metrics)
+    public_url: str = ""
+    origins: tuple[str, ...] = ()
     not_ready: str = ""
     degraded: bool = False
     sessions: MemorySessions = field(default_factory=MemorySessions)
@@ -93,6 +95,8 @@ class Site:
                 metrics=self.metrics,
                 socket_url=lambda host: f"wss://{host}/ws",
                 is_dev=self.dev,
+                public_url=self.public_url,
+                origins=self.origins,
                 ready=lambda: self.not_ready,
                 degraded=lambda: self.degraded,
             )

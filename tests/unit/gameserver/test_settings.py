@@ -370,3 +370,20 @@ def test_variables_that_no_setting_has_are_found(monkeypatch: pytest.MonkeyPatch
 
 def test_the_env_file_is_the_one_here() -> None:
     assert Path(".env") == settings_module.ENV_FILE
+
+
+@pytest.mark.parametrize(
+    "wrong", ["*", "null", "game.example", "ftp://game.example", "https://", "https://a:b@game.example"]
+)
+@pytest.mark.parametrize("name", ["ORIGINS", "PUBLIC_URL"])
+def test_an_origin_has_a_scheme_and_a_host(monkeypatch: pytest.MonkeyPatch, name: str, wrong: str) -> None:
+    monkeypatch.setenv(f"GAME_{name}", wrong)
+    with pytest.raises(OperatorError, match=f"GAME_{name} is wrong"):
+        load_settings()
+
+
+def test_origins_are_as_browsers_write_them_and_our_own_page_is_on_every_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAME_PUBLIC_URL", "https://Game.example:443/play/")
+    assert load_settings().socket_origins == ()
+    monkeypatch.setenv("GAME_ORIGINS", "HTTPS://A.example:8443/")
+    assert load_settings().socket_origins == ("https://a.example:8443", "https://game.example")

@@ -493,11 +493,18 @@ async def test_every_answer_keeps_a_browser_from_loading_and_leaking(site: Site,
     async with site.client() as client:
         headers = (await client.request(method, path, json={} if method == "POST" else None)).headers
     policy = headers["content-security-policy"]
-    assert policy.startswith("default-src 'self'")
-    assert "object-src 'none'" in policy
+    is_page = headers["content-type"].startswith("text/html")
+    assert policy.startswith("default-src 'self'" if is_page else "default-src 'none'")
+    assert "frame-ancestors" in policy
     assert "https:" not in policy.replace("https://web.telegram.org", "")
     assert ("'unsafe-inline'" in policy) is (path == "/docs")
     assert "'unsafe-eval'" not in policy
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
-    assert headers["cache-control"]
+    is_file = path in ("/", "/docs", "/page.js")
+    assert headers["cache-control"] == ("no-cache" if is_file else "no-store")
+    assert "microphone=()" in headers["permissions-policy"]
+    assert headers["cross-origin-opener-policy"] == "same-origin-allow-popups"
+    assert headers["cross-origin-resource-policy"] == ("cross-origin" if is_page else "same-origin")
+    assert headers["vary"] == "origin"
+    assert not {"server", "strict-transport-security", "access-control-allow-origin", "set-cookie"} & set(headers)
