@@ -1,6 +1,6 @@
 import pytest
 
-from gameserver.addresses import customer_of, origin_of, reachable
+from gameserver.addresses import origin_of, reachable
 
 
 @pytest.mark.parametrize(
@@ -36,21 +36,3 @@ def test_an_origin_is_as_browsers_write_it(url: str, origin: str) -> None:
 def test_what_is_no_address_of_a_page_has_no_origin(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         origin_of(url)
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        ("192.0.2.1", "192.0.2.2", False),
-        ("192.0.2.1", "::ffff:192.0.2.1", True),
-        ("2001:db8:0:1::1", "2001:db8:0:1:ffff::2", True),
-        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
-    ],
-)
-def test_one_customer_has_an_ipv4_address_or_64_bits_of_ipv6(one: str, other: str, same: bool) -> None:
-    assert (customer_of(one) == customer_of(other)) is same
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"])
-def test_this_machine_is_known(address: str) -> None:
-    assert customer_of(address)[1]
