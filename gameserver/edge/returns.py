@@ -74,8 +74,13 @@ class Returns:
         self._next_ms = 0.0  #: the first moment that is free
         self._told = 0
 
-    def after_ms(self, code: CloseCode) -> int:
-        """How long somebody who is sent away with `code` now is to stay away; his moment is taken then."""
+    def after_ms(self, code: CloseCode, at_least_ms: int = 0) -> int:
+        """How long somebody who is sent away with `code` now is to stay away; his moment is taken then.
+
+        Args:
+            code: why he is.
+            at_least_ms: how long, were he the only one.
+        """
         earliest_ms = EARLIEST_MS.get(code)
         if earliest_ms is None:
             return 0
@@ -86,7 +91,7 @@ class Returns:
             moment_ms = halfway_ms
         self._next_ms = moment_ms + 1_000 / per_s
         self._told += 1
-        return earliest_ms + round(moment_ms - now_ms)
+        return max(earliest_ms, at_least_ms) + round(moment_ms - now_ms)
 
     def statistics(self) -> ReturnStatistics:
         """For metrics."""

@@ -251,7 +251,7 @@ class Session:
     def _say_goodbye(self, words: Farewell) -> None:
         if self.state not in (State.DRAINING, State.CLOSED):
             self._shared.counters.goodbyes_total += 1
-            after_ms = max(self._shared.returns.after_ms(words.code), words.after_ms)
+            after_ms = self._shared.returns.after_ms(words.code, words.after_ms)
             self._end(words.code, words.reason, encode(Goodbye(words.code, words.reason, after_ms, words.url)))
 
     def _receive_first(self, payload: bytes) -> None:

@@ -94,3 +94,10 @@ def test_statistics_show_how_far_the_timetable_is_given_away() -> None:
     node.clock.advance(100)
     statistics = node.returns.statistics()
     assert (statistics.told_total, statistics.per_s, statistics.ahead_ms) == (500, 1_000, 400)
+
+
+def test_those_who_have_to_stay_away_for_long_are_spread_out_beyond_it() -> None:
+    node = Node(budget_per_s=100)
+    told_ms = [node.returns.after_ms(CloseCode.RATE_LIMITED, 5_000) for _ in range(3)]
+    assert told_ms == [5_000, 5_010, 5_020]
+    assert node.returns.after_ms(CloseCode.RATE_LIMITED, 1) == EARLIEST_MS[CloseCode.RATE_LIMITED] + 30
