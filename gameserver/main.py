@@ -34,14 +34,7 @@ from gameserver.edge.upgrade import PATH
 from gameserver.errors import OperatorError, first_of
 from gameserver.file_limit import RESERVE_FILES, advice, raise_file_limit, sockets_that_fit
 from gameserver.garbage import Garbage
-from gameserver.identity.account_services import account_services
-from gameserver.identity.accounts import Accounts
-from gameserver.identity.barred import Barred
-from gameserver.identity.last_seen import LastSeen
-from gameserver.identity.security_log import AddressHash, SecurityLog
-from gameserver.identity.sessions import Sessions
-from gameserver.identity.telegram import TelegramVerifier
-from gameserver.identity.tokens import TOKEN_LIFE_S, TokenIssuer
+from gameserver.identity.services import identity_services
 from gameserver.listening import deliver_grants, follow_barred
 from gameserver.logs import get_logger
 from gameserver.metrics import Metrics
@@ -56,7 +49,6 @@ from hotpath.tap_path import Tally
 from http_admin.app import Services, create_app
 from http_admin.server import HttpServer
 from persistence import economy_store, player_store, schedule_store
-from persistence.account_store import AccountStore
 from persistence.embedded import Embedded
 from persistence.errors import PersistenceError, SetupFailed
 from persistence.flush_sink import NullSink, PostgresSink
@@ -65,8 +57,6 @@ from persistence.postgres import Database, open_loop
 from persistence.rate_limit_store import RateLimitStore
 from persistence.records import LoadedPlayer, OwnedElsewhere
 from persistence.schedule_store import Fired, Job
-from persistence.security_log_store import SecurityLogStore
-from persistence.session_store import SessionStore
 from persistence.write_behind import WriteBehind
 
 LOOPBACK = "127.0.0.1"
@@ -197,21 +187,7 @@ class Node:
             directory=player_store.PlayerDirectory(database),
             dropped=self._players.discard,
         )
-        self._barred = Barred(self._clock, token_ms=1_000 * TOKEN_LIFE_S)
-        self._sessions = SessionStore(database)
-        self._address_hash = AddressHash(next(iter(keys.values())).encode())
-        self._security_log = SecurityLog(SecurityLogStore(database), self._clock, self._address_hash)
-        self._last_seen = LastSeen(self._sessions, self._clock)
-        self._accounts = Accounts(
-            AccountStore(database),
-            TokenIssuer(keys),
-            self._clock,
-            telegram=TelegramVerifier.of(settings),
-            dev=settings.is_dev,
-            barred=self._barred,
-            security_log=self._security_log,
-            limits=self._limits,
-        )
+        self._identity = identity_services(settings, database, keys, self._clock, self._limits, renamed=self._renamed)
 
     def socket_url(self, asked_host: str) -> str:
         """Where players' sockets go.
@@ -269,7 +245,7 @@ class Node:
         """Start what players need, the game socket last; None if the node was asked to stop before it was ready."""
         heartbeat = Heartbeat(self._clock)
         door = LoginDoor(
-            *(self._accounts, self._players, services, self._last_seen, self._limits),
+            *(self._identity.accounts, self._players, services, self._identity.last_seen, self._limits),
             serving=lambda: self._lease.serving,
         )
         shared = Surroundings(self._clock, door, heartbeat, heartbeat.notices, Counters(), self._returns, self._limits)
@@ -288,10 +264,10 @@ class Node:
             await services.start(self._players.run)
             await self._run_due(self._clock.now_ms(), jobs=(schedule_store.PARTITIONS,))
             await services.start(self._keep_emission)
-            judge = functools.partial(listener.judge, self._barred.refusal)
-            await services.start(follow_barred, self._database, self._barred, judge)
-            services.start_soon(self._last_seen.run)
-            services.start_soon(self._security_log.run)
+            barred = self._identity.barred
+            judge = functools.partial(listener.judge, barred.refusal)
+            await services.start(follow_barred, self._database, barred, judge)
+            services.start_soon(self._identity.run)
             services.start_soon(self._refusal_log.run)
             services.start_soon(functools.partial(keep_calendar, self._run_due, clock=self._clock))
             services.start_soon(functools.partial(deliver_grants, self._database, self._players, node=self._name))
@@ -359,11 +335,9 @@ class Node:
         closed = trio.Event()
         task_status.started(closed)
         services = Services(
-            accounts=self._accounts,
-            sessions=Sessions(self._sessions, self._clock, self._address_hash),
-            account=account_services(
-                self._database, self._accounts, self._clock, self._address_hash, renamed=self._renamed
-            ),
+            accounts=self._identity.accounts,
+            sessions=self._identity.sessions,
+            account=self._identity.own_account,
             limits=self._limits,
             metrics=self._metrics,
             socket_url=self.socket_url,
@@ -389,6 +363,6 @@ class Node:
         self._metrics.add("admission", self._admission.statistics)
         self._limits.expose(self._metrics)
         self._metrics.add("write_behind", self._write_behind.statistics)
-        self._metrics.add("security_log", self._security_log.statistics)
+        self._metrics.add("security_log", self._identity.security_log.statistics)
         self._metrics.add("garbage", self._garbage.statistics)
         self._metrics.add("database", self._database.statistics)
