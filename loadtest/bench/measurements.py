@@ -202,6 +202,12 @@ def _durable_row(one: Result, _plan: Plan) -> Reading | None:
     return None if found is None else reading(found, found["us_each"], met=found["us_each"] <= 2)
 
 
+def _counting(one: Result, _plan: Plan) -> Reading | None:
+    """Once a bench: it builds the tap path twice."""
+    found = one.get("counting")
+    return None if found is None else Reading(found["counting_ns"], found["ratio"])
+
+
 def _flush_hold(one: Result, _plan: Plan) -> Reading | None:
     phase = found_phase(one, "flush", "many", "rate_20000")
     if phase is None:
@@ -329,6 +335,9 @@ MEASUREMENTS: Final = (
     Measurement("hard operation p99 at 60 %", "ms", "< 250 ms", _asked(MAX_HARD_MS, "flush"), NO_GATEWAY),
     Measurement("leaderboard", "µs", "≤ 2 µs", lambda _one, _plan: None, "later: there is none yet"),
     Measurement("rules: apply_taps, from Python", "ns", "≤ 100 ns", _rules),
+    Measurement(
+        "a tap through its seat, with the counting of who taps to without", "ns", "", _counting, "only in a full run"
+    ),
     Measurement("growth: CPU a tap, most sockets to fewest", "µs", "< 1.5 ×", _growth, NO_GATEWAY),
     Measurement("start, ready after", "s", "≤ 5 s", _start),
     Measurement(

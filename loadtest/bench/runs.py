@@ -33,6 +33,9 @@ STOP_S: Final = 10.0
 FANOUT_MODULE: Final = "tests.fanout_server"
 #: `python -m MODULE --json --seconds N --database-core N` prints one object, with what a phase has of CPU.
 FLUSH_COST_MODULE: Final = "tests.bench.flush_cost"
+#: `python -m MODULE --json` builds the tap path with and without the counting and prints what a tap costs in both.
+SIGNALS_COST_MODULE: Final = "tests.bench.signals_cost"
+SIGNALS_COST_S: Final = 900.0  #: it takes that long at most, on a slow machine
 FLUSH_COST_BESIDE_S: Final = 150.0  #: it takes that long at most, and three times its seconds
 TAPS_TIMED: Final = 300_000
 RULES_PROGRAM: Final = f"""
@@ -134,6 +137,9 @@ def repetition(setup: Setup, plan: Plan, number: int, say: Callable[[str], None]
         in_turn.append("start_s")
         settings = _settings(setup, ours, null_sink=False)
         todo["start_s"] = lambda: servers.time_to_ready_s(setup, settings, plan.start_players)
+    if not plan.quick and number == 0:  # once: it builds the extensions twice
+        in_turn.append("counting")
+        todo["counting"] = lambda: signals_cost(setup)
     results: Result = {"null_sink": setup.has_null_sink, "ours": ours}
     failed: dict[str, str] = {}
     for name in in_turn:
@@ -244,10 +250,25 @@ def flush_cost(setup: Setup, plan: Plan) -> Result:
     Raises:
         LoadTestError: it could not be measured.
     """
-    command = [*servers.pinned(setup.cores), sys.executable, "-m", FLUSH_COST_MODULE, "--json"]
-    command += ["--seconds", str(plan.flush_cost_s)]
+    arguments = ["--seconds", str(plan.flush_cost_s)]
     if setup.cores.generator is not None:
-        command += ["--database-core", str(setup.cores.generator)]
+        arguments += ["--database-core", str(setup.cores.generator)]
+    timeout_s = FLUSH_COST_BESIDE_S + 3 * plan.flush_cost_s
+    return _measured(setup, FLUSH_COST_MODULE, arguments, what="a durable row", timeout_s=timeout_s)
+
+
+def signals_cost(setup: Setup) -> Result:
+    """What counting who taps costs a tap: with it and without, in one run, without sockets.
+
+    Raises:
+        LoadTestError: it could not be measured.
+    """
+    return _measured(setup, SIGNALS_COST_MODULE, [], what="the counting", timeout_s=SIGNALS_COST_S)
+
+
+def _measured(setup: Setup, module: str, arguments: Sequence[str], *, what: str, timeout_s: float) -> Result:
+    """What a module that measures prints, on the server's core."""
+    command = [*servers.pinned(setup.cores), sys.executable, "-m", module, "--json", *arguments]
     process = subprocess.Popen(  # noqa: S603 - our own command
         command,
         cwd=ROOT,
@@ -257,13 +278,13 @@ def flush_cost(setup: Setup, plan: Plan) -> Result:
         process_group=0,
     )
     try:
-        said, complaints = process.communicate(timeout=FLUSH_COST_BESIDE_S + 3 * plan.flush_cost_s)
+        said, complaints = process.communicate(timeout=timeout_s)
     except subprocess.TimeoutExpired:
-        raise LoadTestError("a durable row cannot be measured: it takes too long") from None
+        raise LoadTestError(f"{what} cannot be measured: it takes too long") from None
     finally:
         end_process(process, STOP_S)
     if process.returncode:
-        raise LoadTestError(f"a durable row cannot be measured: {complaints.decode().strip()[-500:]}")
+        raise LoadTestError(f"{what} cannot be measured: {complaints.decode().strip()[-500:]}")
     found: Result = json.loads(said)
     return found
 

@@ -101,6 +101,7 @@ DURABLE_ROW: Result = {
     "children_cpu_share": 0.3,
     "generator_core_busy_share": 0.4,
 }
+COUNTING: Result = {"counting_ns": 88.0, "not_counting_ns": 80.0, "ratio": 1.1}
 
 
 def row(name: str, *repetitions: Result) -> Row:
@@ -171,6 +172,14 @@ def test_the_durable_row_has_a_measurement_of_its_own(us_each: float, met: bool)
     found = row("CPU of the server a durable row ‡", one)
     assert (found.value, found.met, found.disturbed) == (us_each, met, False)
     assert row("CPU of the server a durable row ‡", repetition()).note == "could not be measured"
+
+
+def test_the_counting_of_who_taps_has_no_target() -> None:
+    name = "a tap through its seat, with the counting of who taps to without"
+    one = repetition() | {"counting": COUNTING}
+    found = row(name, one)
+    assert (found.value, found.ratio, found.met) == (88.0, 1.1, None)
+    assert row(name, repetition()).value is None
 
 
 def test_a_busy_core_disturbs_the_durable_row() -> None:
@@ -297,7 +306,7 @@ def test_a_busy_core_and_a_busy_generator_are_kept() -> None:
 
 
 def test_every_measurement_finds_its_figures() -> None:
-    one = repetition(children_cpu_share=0.2) | {"durable_row": DURABLE_ROW}
+    one = repetition(children_cpu_share=0.2) | {"durable_row": DURABLE_ROW, "counting": COUNTING}
     flushed = phase("rate_20000", children_cpu_share=0.2, metrics_before={})
     flushed["metrics_after"] = {
         f'{name}_bucket{{le="{end}"}}': 1.0

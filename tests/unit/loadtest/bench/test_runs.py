@@ -66,6 +66,7 @@ def done(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     monkeypatch.setattr(servers, "last_hello", lambda _server: b"hello")
     monkeypatch.setattr(runs, "time_rules_ns", lambda: 60.0)
     monkeypatch.setattr(runs, "flush_cost", lambda _setup, plan: {"us_each": plan.flush_cost_s})
+    monkeypatch.setattr(runs, "signals_cost", lambda _setup: {"ratio": 1.1})
     return found
 
 
@@ -163,6 +164,13 @@ def test_the_durable_row_is_measured_with_every_repetition(done: list[tuple[str,
     assert done
 
 
+def test_the_counting_is_measured_once_in_a_full_run(done: list[tuple[str, int]]) -> None:
+    assert repeat(plan=FULL)["counting"] == {"ratio": 1.1}
+    assert "counting" not in repeat(plan=FULL, number=1)
+    assert "counting" not in repeat()
+    assert done
+
+
 def module(folder: Path, program: str) -> str:
     """A module with this program, for a process whose current folder is `folder`."""
     (folder / "pretended_flush_cost.py").write_text(program)
@@ -184,6 +192,17 @@ def test_a_durable_row_that_cannot_be_measured_says_why(monkeypatch: pytest.Monk
     monkeypatch.setattr(runs, "ROOT", tmp_path)
     with pytest.raises(LoadTestError, match="no room"):
         runs.flush_cost(SETUP, QUICK)
+
+
+def test_the_counting_is_measured_by_its_own_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    program = "import json, sys; print(json.dumps({'words': sys.argv[1:]}))"
+    monkeypatch.setattr(runs, "SIGNALS_COST_MODULE", module(tmp_path, program))
+    monkeypatch.setattr(runs, "ROOT", tmp_path)
+    monkeypatch.setattr(servers, "pinned", lambda _cores: [])
+    assert runs.signals_cost(SETUP) == {"words": ["--json"]}
+    monkeypatch.setattr(runs, "SIGNALS_COST_MODULE", module(tmp_path, "raise SystemExit('no compiler')"))
+    with pytest.raises(LoadTestError, match="the counting cannot be measured: no compiler"):
+        runs.signals_cost(SETUP)
 
 
 def test_what_fails_is_told_and_the_others_are_measured(
