@@ -73,6 +73,11 @@ class DirtySet:
         since_s[flushable] = self._looked_s
         return count + 1
 
+    @property
+    def has_urgent(self) -> bool:
+        """Whether somebody waits for any of them."""
+        return bool(self._urgent)
+
     def hurry(self, flushable: Flushable) -> None:
         """Let it, which is in the set, be among the next taken."""
         if not self._urgent:

@@ -64,6 +64,7 @@ class _Lane:
         self.dirty = DirtySet()
         self.in_flight: list[Flushable] = []
         self.in_flight_since_s = math.inf  #: when the longest waiting of them became dirty
+        self.gave_way = False  #: the last batch was of those that somebody waits for alone
         self.bell = trio.Event()  #: something may be due; replaced after each ring
         self.landed = trio.Event()  #: the batch in flight has ended; replaced after each
         self.waiting: dict[Flushable, trio.Event] = {}  #: set when a later batch with it has ended
@@ -75,6 +76,7 @@ class _Lane:
 
     def take_off(self, limit: int, *, only_urgent: bool) -> None:
         self.in_flight, self.in_flight_since_s = self.dirty.take(limit, only_urgent=only_urgent)
+        self.gave_way = only_urgent
         if self.waiting:
             self.landing = {player: self.waiting.pop(player) for player in self.in_flight if player in self.waiting}
 
@@ -253,14 +255,18 @@ class WriteBehind:
                 lane.land()
 
     async def _until_due(self, lane: _Lane) -> bool:
-        """Wait until something is due; whether that is everybody, or only those that somebody waits for."""
+        """Wait until something is due; whether that is everybody, or only those that somebody waits for.
+
+        Where both are, a crowd of the others would keep those waiting for a large batch: they go first, alone, but
+        never twice in a row.
+        """
         while True:
             # That a batch would be full is no reason: the later a player is written, the more of its taps are one row.
             due_s = lane.dirty.oldest_s + self._flush_s
             hurried_due_s = lane.dirty.hurried_s + GATHER_S
             now_s = trio.current_time()
             if due_s <= now_s or (self._draining and lane.dirty):
-                return True
+                return lane.gave_way or not lane.dirty.has_urgent
             if hurried_due_s <= now_s:
                 return False
             lane.bell = trio.Event()

@@ -147,6 +147,32 @@ async def test_who_is_waited_for_gathers_for_ten_ms_and_takes_along_whoever_is_d
         assert first.told == ["committed"] * 2
 
 
+async def test_who_is_waited_for_goes_ahead_of_a_crowd_but_not_twice_in_a_row(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
+    sink = ScriptedSink()
+    crowd = [FlushablePlayer(number) for number in range(10, 10 + 2 * BATCH_PLAYERS)]
+    first, second = FlushablePlayer(1), FlushablePlayer(2)
+    async with writing(sink, flush_ms=250) as write_behind:
+        dirty(write_behind, *crowd)
+        sink.gate = trio.Event()
+        await trio.sleep(0.300)  # the first half of the crowd is on its way, the others are overdue
+        dirty(write_behind, first)
+        write_behind.hurry(first)
+        gate, sink.gate, sink.arrived = sink.gate, trio.Event(), trio.Event()
+        gate.set()
+        await sink.arrived.wait()
+        assert sink.batches[-1][1] == [1]
+        dirty(write_behind, second)
+        write_behind.hurry(second)
+        sink.gate.set()
+        assert await write_behind.drain(trio.current_time() + 60)
+    assert [(ids[0], len(ids)) for _, ids in sink.batches] == [
+        (10, BATCH_PLAYERS),
+        (1, 1),
+        (2, BATCH_PLAYERS),
+        (9 + 2 * BATCH_PLAYERS, 1),
+    ]
+
+
 async def test_an_unavailable_database_gets_the_same_batch_again(autojump_clock: MockClock) -> None:  # noqa: ARG001 - no real time
     sink = ScriptedSink(AWAY, AWAY, AWAY)
     player = FlushablePlayer(1)
