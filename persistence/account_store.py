@@ -48,6 +48,14 @@ _LOG_LOGIN = """
             AND earlier.detail ->> 'proof' = $5
     )
 """
+# What the function has noted just now does not say who it was.
+_LOG_REUSER = """
+    UPDATE security_logs AS l
+    SET detail = l.detail || jsonb_build_object('reason', 'a used refresh token was shown', 'address_hash', $3::text)
+    FROM player_sessions AS s
+    WHERE l.event = 'refresh_reuse' AND l.at = time_from_ms($2) AND l.player_id = s.player_id
+        AND s.previous_hashes @> ARRAY[$1::bytea] AND l.detail ->> 'session' = s.id::text
+"""
 _ROTATE = """
     SELECT player_id, public_id, session_id, display_name
     FROM rotate_refresh_token($1, $2, time_from_ms($3), time_from_ms($4))
@@ -82,7 +90,13 @@ class AccountStore:
         return await self._database.transaction(_login, _FIND_DEV, name, newcomer, session, proof)
 
     async def rotate_refresh(
-        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str = ""
+        self,
+        old_hash: bytes,
+        new_hash: bytes,
+        now_ms: int,
+        refresh_ttl_s: int,
+        address: str = "",
+        address_hash: str = "",
     ) -> AccountRow | None:
         """Replace a refresh token; None: unknown, expired, ended, or used before, which ends its session now.
 
@@ -92,9 +106,12 @@ class AccountStore:
             now_ms: the present.
             refresh_ttl_s: how long the successor is good for.
             address: where from; "" = unknown.
+            address_hash: the same in the security log.
         """
         expires_at_ms = now_ms + 1000 * refresh_ttl_s
-        return await self._database.transaction(_rotate, old_hash, new_hash, now_ms, expires_at_ms, address)
+        return await self._database.transaction(
+            _rotate, old_hash, new_hash, now_ms, expires_at_ms, address, address_hash
+        )
 
     async def end_session(self, session_id: UUID) -> None:
         """End a session at its own wish; one that has ended already stays as it is, an unknown one is no error."""
@@ -132,10 +149,17 @@ async def _login(
 
 
 async def _rotate(
-    connection: Connection, old_hash: bytes, new_hash: bytes, now_ms: int, expires_at_ms: int, address: str
+    connection: Connection,
+    old_hash: bytes,
+    new_hash: bytes,
+    now_ms: int,
+    expires_at_ms: int,
+    address: str,
+    address_hash: str,
 ) -> AccountRow | None:
     row = await connection.fetchrow(_ROTATE, old_hash, new_hash, now_ms, expires_at_ms)
     if row is None:
+        await connection.execute(_LOG_REUSER, old_hash, now_ms, address_hash)
         return None
     player_id, public_id, session_id, display_name = row
     await note_session(connection, session_id, now_ms, address)

@@ -50,7 +50,7 @@ class AccountStore(Protocol):
         ...
 
     async def rotate_refresh(
-        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str
+        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str, address_hash: str
     ) -> AccountRow | None:
         """Replace a refresh token; None: unknown, expired, or used before, which ended its session."""
         ...
@@ -201,7 +201,12 @@ class Accounts:
                 raise Unauthenticated("this is not a refresh token")
             successor = secrets.token_urlsafe(_REFRESH_TOKEN_BYTES)
             row = await self._store.rotate_refresh(
-                _hash(refresh_token), _hash(successor), self._clock.now_ms(), REFRESH_TTL_S, visitor.address
+                _hash(refresh_token),
+                _hash(successor),
+                self._clock.now_ms(),
+                REFRESH_TTL_S,
+                visitor.address,
+                self._security_log.address_hash(visitor),
             )
             if row is None:
                 raise Unauthenticated("the refresh token is not good any more: log in again")

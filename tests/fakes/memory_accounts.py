@@ -51,9 +51,9 @@ class MemoryAccounts:
         return self._login(f"dev:{name}", name, session)
 
     async def rotate_refresh(
-        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str
+        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str, address_hash: str
     ) -> AccountRow | None:
-        del address
+        del address, address_hash
         for session_id, session in self.sessions.items():
             if old_hash not in session.hashes or session.ended or session.expires_at_ms <= now_ms:
                 continue

@@ -150,10 +150,10 @@ class Recording(MemoryAccounts):
         self.asked: list[bytes] = []
 
     async def rotate_refresh(
-        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str
+        self, old_hash: bytes, new_hash: bytes, now_ms: int, refresh_ttl_s: int, address: str, address_hash: str
     ) -> AccountRow | None:
         self.asked += [old_hash, new_hash]
-        return await super().rotate_refresh(old_hash, new_hash, now_ms, refresh_ttl_s, address)
+        return await super().rotate_refresh(old_hash, new_hash, now_ms, refresh_ttl_s, address, address_hash)
 
 
 async def test_a_refresh_token_is_looked_up_by_its_hash_and_stored_as_nothing_else() -> None:

@@ -141,10 +141,12 @@ async def test_reuse_ends_the_family_and_no_other(database: Database, store: Acc
     await store.login_by_dev_name("ada", session("r1"))
     await store.login_by_dev_name("ada", session("other"))
     assert await store.rotate_refresh(hash_of("r1"), hash_of("r2"), AT_MS, TTL_S) is not None
-    assert await store.rotate_refresh(hash_of("r1"), hash_of("thief"), AT_MS, TTL_S) is None
+    assert await store.rotate_refresh(hash_of("r1"), hash_of("thief"), AT_MS + 7, TTL_S, "203.0.113.9", "abcd") is None
     assert await store.rotate_refresh(hash_of("r2"), hash_of("r3"), AT_MS, TTL_S) is None
     assert await rows(database, "SELECT count(*) FROM player_sessions WHERE revoked_at IS NOT NULL") == [(1,)]
     assert await store.rotate_refresh(hash_of("other"), hash_of("other2"), AT_MS, TTL_S) is not None
+    reused = "SELECT ms_from_time(at), detail->>'address_hash' FROM security_logs WHERE event = 'refresh_reuse'"
+    assert await rows(database, reused) == [(AT_MS + 7, "abcd")]
 
 
 async def test_one_token_used_twice_at_once_is_reuse(store: AccountStore) -> None:
