@@ -71,7 +71,7 @@ class Guards:
             if message["type"] == "http.response.start":
                 answered = True
                 headers = MutableHeaders(scope=message)
-                self._protect(headers, is_docs=scope["path"] == "/docs")
+                self._protect(headers, is_docs=scope["path"] == "/docs", is_stored=message["status"] == 304)
                 if caller is Caller.LISTED:
                     allow(headers, asked["origin"], preflight=preflight)
             elif is_head and "body" in message:
@@ -105,12 +105,13 @@ class Guards:
             response = problem(413, f"The body may have at most {MAX_BODY_BYTES} bytes.")
             await response(scope, receive, send_guarded)
 
-    def _protect(self, headers: MutableHeaders, *, is_docs: bool) -> None:
+    def _protect(self, headers: MutableHeaders, *, is_docs: bool, is_stored: bool) -> None:
         headers.update(ALWAYS)
-        is_page = headers.get("content-type", "").startswith("text/html")
-        page_policy = self._docs_policy if is_docs else self._page_policy
-        headers["content-security-policy"] = page_policy if is_page else DATA_POLICY
-        headers["cross-origin-resource-policy"] = "cross-origin" if is_page else "same-origin"
+        if not is_stored:  # else what it is does not stand here, and what it came with holds on (RFC 9111, 4.3.4)
+            is_page = headers.get("content-type", "").startswith("text/html")
+            page_policy = self._docs_policy if is_docs else self._page_policy
+            headers["content-security-policy"] = page_policy if is_page else DATA_POLICY
+            headers["cross-origin-resource-policy"] = "cross-origin" if is_page else "same-origin"
         # Files of the program have an etag. All else is somebody's, or of this moment.
         headers.setdefault("cache-control", "no-cache" if "etag" in headers else "no-store")
         headers.add_vary_header("origin")

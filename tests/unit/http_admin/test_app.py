@@ -508,3 +508,14 @@ async def test_every_answer_keeps_a_browser_from_loading_and_leaking(site: Site,
     assert headers["cross-origin-resource-policy"] == ("cross-origin" if is_page else "same-origin")
     assert headers["vary"] == "origin"
     assert not {"server", "strict-transport-security", "access-control-allow-origin", "set-cookie"} & set(headers)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/page.js"])
+async def test_a_page_that_is_still_fresh_keeps_the_policy_it_came_with(site: Site, path: str) -> None:
+    """RFC 9111 §4.3.4: what a 304 says replaces what the browser has stored with the page."""
+    async with site.client() as client:
+        first = await client.get(path)
+        again = await client.get(path, headers={"if-none-match": first.headers["etag"]})
+        assert again.status_code == 304
+        for name in set(again.headers) & set(first.headers):
+            assert again.headers[name] == first.headers[name], name
