@@ -155,7 +155,10 @@ def _check_told(lineage: LineageHistory, history: History) -> Iterator[Violation
 
 
 def _check_order(lineage: LineageHistory) -> Iterator[Violation]:
-    """Go back N: after a retryable error nothing later runs until that operation was sent again."""
+    """Go back N: after a retryable error nothing later runs until that operation was sent again.
+
+    An answer to the operation itself shows that it came again: of two copies under way the first may have been refused.
+    """
     refused: set[int] = set()
     for event in lineage.events:
         match event:
@@ -167,6 +170,7 @@ def _check_order(lineage: LineageHistory) -> Iterator[Violation]:
                 if not refused or seq < min(refused):
                     refused = {seq}
             case Tapped(seq=seq) | Resulted(seq=seq):
+                refused.discard(seq)
                 if refused and seq > min(refused):
                     yield of_lineage(
                         Rule.OVERTAKEN,

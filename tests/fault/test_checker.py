@@ -221,6 +221,18 @@ def test_nothing_overtakes_what_is_to_be_sent_again(case: Case) -> None:
     assert case.found() == []
 
 
+def test_of_two_copies_under_way_the_second_may_run_after_the_first_was_refused(case: Case) -> None:
+    for seq in (3, 4):
+        case.send(seq, "noop")
+    case.commit(4)
+    refusals = [Refused(4.0 + seq / 100, seq, 10, "unavailable", "the database is away", 50) for seq in (3, 4)]
+    case.lineage.events += [SentAgain(3.9, 3), SentAgain(3.9, 4), *refusals]
+    case.lineage.events += [Resulted(4.1, 3, {}, 2), Resulted(4.1, 4, {}, 2)]
+    assert case.found() == []
+    del case.lineage.events[-2]
+    assert Rule.OVERTAKEN in case.found()
+
+
 @pytest.mark.parametrize(("xp", "level"), [(0, 1), (99, 1), (100, 2), (399, 2), (400, 3), (8_100, 10), (980_100, 100)])
 def test_levels(xp: int, level: int) -> None:
     assert level_of(xp) == level
