@@ -68,44 +68,36 @@ class LoginDoor:
         if error := self._limits.refusal(LimitClass.HELLO, self._limits.caller(session.address), take=False):
             session.turned_away(error)
             return
+        visitor = Visitor.of(client=hello.body.client, device=hello.body.device, address=session.address)
         if hello.body.token is None:
             if self._logins >= MAX_LOGINS:
                 session.turned_away(Busy("too many players are just logging in"))
                 return
             self._logins += 1
-            self._nursery.start_soon(self._log_in, session, hello)
+            self._nursery.start_soon(self._log_in, session, hello, visitor)
             return
         try:
-            claims = self._accounts.verify(hello.body.token, _visitor(session, hello))
+            claims = self._accounts.verify(hello.body.token, visitor)
             cell = self._cell(session, claims.player)
         except WireError as error:
             session.turned_away(error)
         else:
-            self._join(session, hello, cell, claims.session, None)
+            self._last_seen.note(claims.session, visitor)
+            session.join(cell, hello, claims.session, None)
 
     def _cell(self, session: Greeted, player: UUID) -> Cell[PlayerActor]:
         """Where the player is; raises why this HELLO may not go there."""
         self._limits.demand(LimitClass.HELLO, self._limits.caller(session.address, player))
         return self._players.cell(player)
 
-    def _join(
-        self,
-        session: Greeted,
-        hello: Hello,
-        cell: Cell[PlayerActor],
-        login: UUID,
-        tokens: tuple[str, str] | None,
-    ) -> None:
-        self._last_seen.note(login, _visitor(session, hello))
-        session.join(cell, hello, login, tokens)
-
-    async def _log_in(self, session: Greeted, hello: Hello) -> None:
+    async def _log_in(self, session: Greeted, hello: Hello, visitor: Visitor) -> None:
         assert hello.body.init_data is not None
         try:
             with trio.fail_after(LOGIN_S):
-                login = await self._accounts.login_telegram(hello.body.init_data, _visitor(session, hello))
+                login = await self._accounts.login_telegram(hello.body.init_data, visitor)
             cell = self._cell(session, login.public_id)
-            self._join(session, hello, cell, login.session_id, (login.access, login.refresh))
+            self._last_seen.note(login.session_id, visitor)
+            session.join(cell, hello, login.session_id, (login.access, login.refresh))
         except WireError as error:
             session.turned_away(error)
         except (DatabaseUnavailable, trio.TooSlowError):
@@ -115,7 +107,3 @@ class LoginDoor:
             session.turned_away(Unavailable("the login failed; try again"))
         finally:
             self._logins -= 1
-
-
-def _visitor(session: Greeted, hello: Hello) -> Visitor:
-    return Visitor.of(client=hello.body.client, device=hello.body.device, address=session.address)
